@@ -1,0 +1,1 @@
+"""Advice: settings under each trainer's own names, remedies, conflicts, and the advisor that joins them."""

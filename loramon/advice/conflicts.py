@@ -1,0 +1,71 @@
+"""The table of conflicts: settings that a trainer or a model family does not allow together. Every remedy passes it.
+
+A row of conflicts.toml forbids `setting` at `value` (a condition; `on` where none is given), where `when` holds and, if
+there is a `with`, where the run has that setting at `with_value` (`on` where none is given). A row with `with` holds in
+both directions, unless `one_way` is set.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from loramon.advice.conditions import Situation, holds, meets
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two settings, or a setting and a trainer or model family, that exclude each other."""
+
+    name: str
+    setting: str
+    value: object
+    source: str
+    why: Mapping[str, str]
+    other: str | None = None
+    other_value: object = "on"
+    one_way: bool = False
+    when: Mapping[str, object] = field(default_factory=dict)
+
+    def forbids(self, setting: str, value: object, situation: Situation) -> bool:
+        """Whether changing `setting` to `value` would bring this run into the conflict."""
+        if not holds(self.when, situation):
+            return False
+        if setting == self.setting and meets(self.value, value):
+            return self.other is None or meets(self.other_value, situation.settings.get(self.other))
+        return (
+            setting == self.other
+            and not self.one_way
+            and meets(self.other_value, value)
+            and meets(self.value, situation.settings.get(self.setting))
+        )
+
+
+@cache
+def conflicts() -> tuple[Conflict, ...]:
+    """All rows of the table."""
+    text = Path(__file__).with_name("conflicts.toml").read_text(encoding="utf-8")
+    return tuple(_conflict(raw) for raw in tomllib.loads(text)["conflict"])
+
+
+def _conflict(raw: dict[str, Any]) -> Conflict:
+    return Conflict(
+        name=raw["name"],
+        setting=raw["setting"],
+        value=raw.get("value", "on"),
+        source=raw["source"],
+        why={"en": raw["en"], "ja": raw["ja"]},
+        other=raw.get("with"),
+        other_value=raw.get("with_value", "on"),
+        one_way=raw.get("one_way", False),
+        when=raw.get("when", {}),
+    )
+
+
+def conflict_of(setting: str, value: object, situation: Situation) -> Conflict | None:
+    """The first conflict that changing `setting` to `value` would cause, or None."""
+    return next((c for c in conflicts() if c.forbids(setting, value, situation)), None)
