@@ -1,0 +1,16 @@
+"""The detectors. Explicit ordered tuples, not discovery: order is meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from loramon.detectors.base import EventDetector, SeriesDetector, TickDetector
+from loramon.detectors.happenings import Happenings
+from loramon.detectors.loss_divergence import LossDivergence
+from loramon.detectors.loss_nan import LossNan
+from loramon.detectors.slowdown import Slowdown
+from loramon.detectors.vram_saturation import VramSaturation
+
+SERIES_DETECTORS: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence())
+EVENT_DETECTORS: tuple[Callable[[], EventDetector], ...] = (Happenings,)
+TICK_DETECTORS: tuple[Callable[[], TickDetector], ...] = (VramSaturation, Slowdown)

@@ -1,0 +1,97 @@
+"""What a detector is: three shapes, all resumable, all deterministic functions of what they were given so far.
+
+A *series detector* reads one column as a scan: `scan(view, lo, hi)` gets rows lo..hi of `view` as new, carries its own
+state, and may not look beyond the row it tells at. The law every one of them is tested for: any partition of the rows
+into calls gives the same tellings at the same rows. An *event detector* gets the happenings a parser recognised. A
+*tick detector* is asked once for each whole second of run time and reads several sources as they were two seconds before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from loramon.events import Event, LossKind, Rows, Told
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInfo:
+    """What is known of a series when its first row arrives.
+
+    `tag` is the contract's name where there is one (`loss`, `loss_mean`, `grad_norm`, `lr`, `d_lr`), else the trainer's.
+    `nan_hidden`: the trainer replaces non-finite losses before it prints them (HF's logging_nan_inf_filter prints 0,
+    ai-toolkit prints 0), so an exact 0 is a NaN's face.
+    """
+
+    source: str
+    tag: str
+    kind: LossKind
+    trainer: str | None = None
+    nan_hidden: bool = False
+    steps_known: bool = True
+
+
+class SeriesScan(Protocol):
+    """The state of one detector on one series."""
+
+    def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
+        """Rows lo..hi of `view` are new. A Told's `step` is the step of the row at which a live watcher is told."""
+        ...
+
+    def boundary(self, why: str) -> None:
+        """The rows that follow are not comparable with those before: `resume`, `dataset`, `objective`, `lr-restart`."""
+        ...
+
+
+class SeriesDetector(Protocol):
+    """Starts a scan on each series that it fits."""
+
+    name: str
+    tells: tuple[str, ...]
+
+    def fits(self, info: SeriesInfo) -> bool: ...
+
+    def start(self, info: SeriesInfo) -> SeriesScan: ...
+
+
+class EventDetector(Protocol):
+    """Is shown each confirmed event of the run, in order; `step` is the run's newest step at that moment."""
+
+    name: str
+    tells: tuple[str, ...]
+
+    def see(self, event: Event, step: int | None) -> list[Told]: ...
+
+
+@dataclass(slots=True)
+class TickView:
+    """What a tick detector may read: columns up to `as_of_s`, on the run's time axis (seconds).
+
+    `step_t_s`, `step`: when each step was first seen done, from the one source that the run's speed is read from;
+    float64 seconds and int64 steps, both rising within a stretch. `breaks_t_s`: moments at which other work (sampling,
+    validation, saving, an epoch's start) stood between two steps; the gap around such a moment is no step time.
+    `gpu`: GPU samples as columns by field name of `GpuSample`, NaN where absent, one row a sample of this run's GPU.
+    `facts`: what is known of the platform (`driver_model`, `platform`) and the run.
+    """
+
+    as_of_s: float
+    step_t_s: NDArray[np.float64]
+    step: NDArray[np.int64]
+    breaks_t_s: Sequence[float] = ()
+    gpu_t_s: NDArray[np.float64] | None = None
+    gpu: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+class TickDetector(Protocol):
+    """Is asked at each whole second of run time; `view` ends two seconds before."""
+
+    name: str
+    tells: tuple[str, ...]
+
+    def tick(self, t_s: float, view: TickView) -> list[Told]: ...

@@ -1,0 +1,295 @@
+"""How fast the run is against its own earlier steps: cells of steps, a baseline, and the slow stretch at the end.
+
+A *cell* is a few consecutive steps that took at least `CELL_S` together, so that the whole seconds of a progress bar
+do not matter; a long step is a cell of its own. Its speed is ln(seconds a step). Gaps around other work are left out.
+A single stall spoils one cell only, and a stretch is slow when nearly all of its cells are. The baseline is the middle
+of all earlier cells; it stands still while a slow stretch is held, or the slowness would be learned as normal.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loramon.detectors.speed_baseline import BLOCK_CELLS, Baseline, baseline_of, midmean, quantile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from loramon.detectors.base import TickView
+
+CELL_S = 4.0
+WARM_UP_STEPS = 3  # compiling, benchmarking of kernels, filling of caches
+MIN_BASELINE_CELLS = 6
+MIN_BASELINE_S = 20.0
+MIN_BASELINE_STEPS = 10
+STILL_SLOW = math.log(1.3)  # a cell this far above the baseline belongs to a slow stretch
+BACK_TO_NORMAL = math.log(1.25)
+BACK_CELLS, BACK_S = 3, 12.0
+RECENT_CELLS = 32  # cells that wait before they count as the run's normal speed
+LAGGED_ENOUGH = 40  # so many old cells are a baseline without the recent ones
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A slow-down by `ratio` counts once `n_cells` cells and `span_s` seconds are slow: the smaller, the longer."""
+
+    ratio: float
+    span_s: float
+    n_cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlowStretch:
+    """The newest steps are slow. `since_s`: time of the last step before the stretch; `since_step`: its first step."""
+
+    ratio: float
+    sec_before: float
+    sec_now: float
+    since_s: float
+    since_step: int
+
+    def numbers(self) -> dict[str, object]:
+        return {
+            "ratio": round(self.ratio, 3),
+            "sec_before": round(self.sec_before, 4),
+            "sec_now": round(self.sec_now, 4),
+            "since_step": self.since_step,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    ln_sec: float
+    took_s: float
+    from_s: float
+    from_step: int
+    n_steps: int
+
+
+class StepSpeed:
+    """Reads the (step, time) pairs of growing views, each once. Depends on their order alone, not on how often it is
+    asked. A step or time that goes backwards begins anew: another launch is no measure for this one."""
+
+    def __init__(self) -> None:
+        self._n_rows = 0
+        self._last = (0, 0.0)
+        self._n_breaks = 0
+        self._breaks: list[float] = []  # sorted, not passed yet
+        self.n_launches = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.n_launches += 1
+        self.first_s: float | None = None
+        self._first_step: int | None = None
+        self._start = -1  # row at which the open cell's last piece begins
+        self._piece_s, self._piece_steps = 0.0, 0
+        self._from: tuple[float, int] | None = None
+        self._old: list[float] = []  # ln seconds a step, sorted
+        self._old_s, self._old_steps = 0.0, 0
+        self._block: list[float] = []
+        self._old_blocks: list[float] = []  # medians of BLOCK_CELLS consecutive cells, sorted
+        self._recent: list[_Cell] = []
+        self._held: Baseline | None = None  # while a slow stretch lasts
+
+    def take(self, view: TickView) -> int:
+        """Reads what is new in `view`; how many cells it completed."""
+        step, t_s, n = view.step, view.step_t_s, len(view.step)
+        if n == self._n_rows and (n == 0 or (int(step[-1]), float(t_s[-1])) == self._last):
+            return 0
+        self._see_breaks(view.breaks_t_s)
+        lo = self._n_rows
+        if lo and (n < lo or (int(step[lo - 1]), float(t_s[lo - 1])) != self._last):
+            lo = int(np.searchsorted(t_s, self._last[1], side="right"))  # the run was taken back
+            self._begin()
+        n_closed = 0
+        at = lo
+        falls = _falls(step, t_s, lo, n)
+        for cut in (*falls, n):
+            if self._start < 0 and at < cut:
+                self._open(step, t_s, at)
+            n_closed += self._close_cells(step, t_s, cut)
+            if cut < n:
+                self._begin()
+            at = cut
+        self._n_rows = n
+        self._last = (int(step[-1]), float(t_s[-1])) if n else (0, 0.0)
+        return n_closed
+
+    def _see_breaks(self, breaks_t_s: Sequence[float]) -> None:
+        if len(breaks_t_s) > self._n_breaks:
+            for t in breaks_t_s[self._n_breaks :]:
+                insort(self._breaks, float(t))
+        self._n_breaks = len(breaks_t_s)
+
+    def _open(self, step: NDArray[np.int64], t_s: NDArray[np.float64], row: int) -> None:
+        self._start = row
+        self._first_step = int(step[row])
+
+    def _close_cells(self, step: NDArray[np.int64], t_s: NDArray[np.float64], hi: int) -> int:
+        """Completes the cells that lie in rows up to `hi`, which rise from the open cell's start on."""
+        n_closed, s = 0, self._start
+        if s < 0:
+            return 0
+        if self.first_s is None:
+            s = self._start = self._start + int(
+                np.searchsorted(step[s:hi], (self._first_step or 0) + WARM_UP_STEPS, side="left")
+            )
+            if s >= hi:
+                self._start = hi - 1
+                return 0
+            self.first_s = float(t_s[s])
+        newest_s = float(t_s[hi - 1])
+        while s < hi - 1:
+            start_s = float(t_s[s])
+            if newest_s < start_s + CELL_S - self._piece_s and not self._breaks:
+                break
+            while self._breaks and self._breaks[0] < start_s:
+                self._breaks.pop(0)
+            end = s + 1 + int(np.searchsorted(t_s[s + 1 : hi], start_s + CELL_S - self._piece_s, side="left"))
+            if self._breaks and self._breaks[0] < (newest_s if end >= hi else float(t_s[end])):
+                before = s + int(np.searchsorted(t_s[s:hi], self._breaks[0], side="right")) - 1
+                self._add_piece(step, t_s, s, before)
+                s = before + 1
+                continue
+            if end >= hi:
+                break
+            self._add_piece(step, t_s, s, end)
+            n_closed += self._close()
+            s = end
+        self._start = s
+        return n_closed
+
+    def _add_piece(self, step: NDArray[np.int64], t_s: NDArray[np.float64], a: int, b: int) -> None:
+        if b <= a:
+            return
+        if self._from is None:
+            self._from = (float(t_s[a]), int(step[a]))
+        self._piece_s += float(t_s[b] - t_s[a])
+        self._piece_steps += int(step[b] - step[a])
+
+    def _close(self) -> int:
+        took_s, n_steps, begun = self._piece_s, self._piece_steps, self._from
+        if begun is None or n_steps <= 0 or took_s <= 0:
+            return 0
+        self._piece_s, self._piece_steps, self._from = 0.0, 0, None
+        self._recent.append(_Cell(math.log(took_s / n_steps), took_s, *begun, n_steps))
+        if self._held is None and len(self._recent) > RECENT_CELLS:
+            self._age(self._recent.pop(0))
+        elif len(self._recent) > 4 * RECENT_CELLS:
+            self._recent.pop(0)  # a held stretch is not remembered as normal
+        return 1
+
+    def _age(self, cell: _Cell) -> None:
+        insort(self._old, cell.ln_sec)
+        self._block.append(cell.ln_sec)
+        if len(self._block) == BLOCK_CELLS:
+            insort(self._old_blocks, sorted(self._block)[BLOCK_CELLS // 2])
+            self._block.clear()
+        self._old_s += cell.took_s
+        self._old_steps += cell.n_steps
+
+    # ------------------------------------------------------------ the opinion
+
+    def slow(self, rungs: Sequence[Rung], spread: float = math.inf) -> SlowStretch | None:
+        """The slow stretch at the newest cell, if one of the rungs holds.
+
+        `spread`: the middle half of its cells may lie apart by this factor, in ln. Steps of 22, 217 and 462 s are
+        stalls (a file system, another job), not a pace.
+        """
+        if not self._recent:
+            return None
+        for rung in rungs:
+            k = self._cells_spanning(rung.n_cells, rung.span_s)
+            base = self._baseline(k) if k else None
+            if base is None:
+                continue
+            now = sorted(c.ln_sec for c in self._recent[-k:])
+            if quantile(now, 0.75) - quantile(now, 0.25) > spread:
+                continue
+            middle = min(midmean(now), quantile(now, 0.5))
+            if middle >= max(base.middle + math.log(rung.ratio), base.blocks_edge) and now[k // 4] >= max(
+                base.middle + STILL_SLOW, base.cells_edge
+            ):
+                return self._stretch(base.middle, middle)
+        return None
+
+    def hold(self, stretch: SlowStretch) -> None:
+        """The stretch was told: its cells never become the run's normal speed."""
+        keep = next((i for i, c in enumerate(self._recent) if c.from_s >= stretch.since_s), len(self._recent))
+        for cell in self._recent[:keep]:
+            self._age(cell)
+        del self._recent[:keep]
+        level = math.log(stretch.sec_before)
+        self._held = Baseline(level, level, level)
+
+    def recovered(self) -> SlowStretch | None:
+        """While a stretch is held: the speed now, once it is back near the baseline (the hold is released)."""
+        k = self._cells_spanning(BACK_CELLS, BACK_S)
+        if self._held is None or not k:
+            return None
+        now = quantile(sorted(c.ln_sec for c in self._recent[-k:]), 0.5)
+        base = self._held.middle
+        if now >= base + BACK_TO_NORMAL:
+            return None
+        cell = self._recent[-k]
+        self._held = None
+        del self._recent[:-k]
+        return SlowStretch(math.exp(now - base), math.exp(base), math.exp(now), cell.from_s, cell.from_step + 1)
+
+    def _cells_spanning(self, n_cells: int, span_s: float) -> int:
+        """How many of the newest cells make up both; 0 where there are not so many."""
+        took_s = 0.0
+        for k, cell in enumerate(reversed(self._recent), start=1):
+            took_s += cell.took_s
+            if k >= n_cells and took_s >= span_s:
+                return k
+        return 0
+
+    def _baseline(self, n_newest: int) -> Baseline | None:
+        """The run's normal speed before the `n_newest` cells; None where too little is known."""
+        if self._held is not None:
+            return self._held
+        if len(self._old) >= LAGGED_ENOUGH:
+            return baseline_of(self._old, self._old_blocks)
+        earlier = self._recent[:-n_newest]
+        if (
+            len(self._old) + len(earlier) < MIN_BASELINE_CELLS
+            or self._old_s + sum(c.took_s for c in earlier) < MIN_BASELINE_S
+            or self._old_steps + sum(c.n_steps for c in earlier) < MIN_BASELINE_STEPS
+        ):
+            return None
+        recent = [c.ln_sec for c in earlier]
+        values = sorted([*self._old, *recent])
+        runs = [sorted(recent[i : i + BLOCK_CELLS]) for i in range(len(recent) - BLOCK_CELLS + 1)]
+        return baseline_of(values, sorted([*self._old_blocks, *(r[BLOCK_CELLS // 2] for r in runs)]))
+
+    def _stretch(self, base: float, level: float) -> SlowStretch:
+        """Walks back to where the steps became slow, half the way from `base` up to the `level` of now; one quick cell
+        between slow ones does not end the walk."""
+        slow = base + max(STILL_SLOW, (level - base) / 2)
+        first = len(self._recent) - 1
+        for i in range(len(self._recent) - 1, -1, -1):
+            if self._recent[i].ln_sec >= slow:
+                first = i
+            elif i == 0 or self._recent[i - 1].ln_sec < slow:
+                break
+        cells = self._recent[first:]
+        whole = cells[1:] if len(cells) > 2 else cells  # the first may hold quick steps too
+        now = quantile(sorted(c.ln_sec for c in whole), 0.5)
+        return SlowStretch(math.exp(now - base), math.exp(base), math.exp(now), cells[0].from_s, cells[0].from_step + 1)
+
+
+def _falls(step: NDArray[np.int64], t_s: NDArray[np.float64], lo: int, hi: int) -> list[int]:
+    """The rows lo..hi whose step or time lies before that of the row above (or is no time at all)."""
+    if hi - lo == 1 and lo:
+        return [] if step[lo] >= step[lo - 1] and t_s[lo] >= t_s[lo - 1] else [lo]
+    near = max(lo - 1, 0)
+    falls = np.flatnonzero((np.diff(step[near:hi]) < 0) | ~(np.diff(t_s[near:hi]) >= 0)) + near + 1
+    return [int(i) for i in falls]
