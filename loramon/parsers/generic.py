@@ -1,0 +1,59 @@
+"""A format never seen before: which bar is the training bar, and which of its figures is the loss.
+
+A bar is training when it carries a loss that is no validation loss, or when its name says so and nothing else trains.
+Fields like `loss 0.1234` or `step: 120 loss: 0.5` in plain lines are read where the line holds both.
+"""
+
+from __future__ import annotations
+
+import re
+
+from loramon.parsers.base import Profile, Role, Tag
+
+_LOSS = re.compile(r"(?:^|[_/. ])(?:loss|avg_loss|avr_loss|train_loss|step_loss)$", re.I)
+_NOT_TRAINING = re.compile(r"val|eval|test|valid|reg_|prior", re.I)
+_NAMES = re.compile(r"(?:train|training|epoch|steps?|iter(?:ation)?s?|finetun)", re.I)
+_LOADS = re.compile(
+    r"load|download|fetch|shard|map\b|filter|token|cach|prepar|read|extract|encod|sampl|generat|eval|valid|test|infer|predict|denois|upload"
+    r"|writ|convert|merg|sav(?:e|ing)|quantiz|process",
+    re.I,
+)
+
+
+def role(desc: str, keys: tuple[str, ...]) -> Role | None:
+    """The role of a bar by its name and postfix keys; None where nothing tells (a nameless bar without a loss)."""
+    if any(loss_tag(key) for key in keys) and not _NOT_TRAINING.search(desc):
+        return "train"
+    if _LOADS.search(desc):
+        return "other"
+    if _NAMES.search(desc):
+        return "train"
+    return None if not desc else "other"
+
+
+def loss_tag(key: str) -> Tag | None:
+    """The tag of a postfix key that is a training loss."""
+    if _LOSS.search(key) and not _NOT_TRAINING.search(key):
+        running = re.search(r"av(?:g|r)|smooth|ema|mean", key, re.I)
+        return Tag("loss_mean", "running") if running else Tag("loss")
+    return None
+
+
+def event_tag(tag: str) -> Tag | None:
+    """The same for a TensorBoard tag of a trainer that is not known."""
+    low = tag.lower()
+    last = low.rsplit("/", 1)[-1]
+    if _NOT_TRAINING.search(low):
+        return None
+    if last in ("lr", "learning_rate") or low.startswith("lr/"):
+        return Tag("lr")
+    if last in ("grad_norm", "gradient_norm"):
+        return Tag("grad_norm")
+    if "epoch" in low:
+        return None
+    if "loss" in low:
+        return Tag("loss_mean", "running") if re.search(r"av(?:era)?ge|smooth|ema|mean", low) else Tag("loss")
+    return None
+
+
+GENERIC = Profile(name="generic")

@@ -1,0 +1,174 @@
+"""kohya-ss/sd-scripts, and musubi-tuner, which prints the same header and bars through another logger.
+
+Sources: sd-scripts 48d368fa (0.10.1) and tags 0.4.0-0.10.0: train_network.py, library/train_util.py,
+library/config_util.py, networks/lora.py; musubi-tuner 30c658c4 training/trainer_base.py. The labels are bilingual.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from loramon.events import Checkpoint, End, Fact, Payload, PhaseSeen, Place, Progress, SampleImage, Setting
+from loramon.parsers.base import Make, Profile, Tag, buffered_launch, launch, number, rule, whole
+
+
+def setting(name: str, kind: str = "number") -> Make:
+    """A rule's meaning: group 1 is the value of a setting."""
+
+    def make(match: re.Match[str], place: Place) -> Iterable[Payload]:
+        raw = match[1].strip()
+        value: object = raw
+        if kind == "number":
+            value = number(raw)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
+        elif kind == "bool":
+            value = raw.lower() == "true"
+        elif kind == "on":
+            value = True
+        return (Setting(name, value, "log", place),) if value is not None else ()
+
+    return make
+
+
+def _progress(field: str) -> Make:
+    def make(match: re.Match[str], place: Place) -> Iterable[Payload]:
+        value = whole(match[1])
+        if value is None:
+            return ()
+        if field == "total_steps":
+            return (Progress(total_steps=value, phase="train"),)
+        return (Progress(total_epochs=value),)
+
+    return make
+
+
+def _epoch(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    return (Progress(epoch=int(match[1]), total_epochs=int(match[2])),)
+
+
+def _saving(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    step = re.search(r"-step(\d{8})\.", match[1])
+    return (Checkpoint(match[1].strip(), place, int(step[1]) if step else None), PhaseSeen("save", place))
+
+
+def _done(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    return (End("completed", place, match.string),)
+
+
+def _start(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    return (PhaseSeen("train", place),)
+
+
+def _phase(phase: str) -> Make:
+    def make(match: re.Match[str], place: Place) -> Iterable[Payload]:
+        return (PhaseSeen(phase, place),)  # type: ignore[arg-type]
+
+    return make
+
+
+def _sample(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    return (SampleImage(place, whole(match[1] or "")), PhaseSeen("sample", place))
+
+
+def _optimizer(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    name = match[1].strip().replace(" ", "").replace("-bit", "bit")
+    name = {"8bitAdamW": "AdamW8bit", "8bitLion": "Lion8bit", "Adafactor": "AdaFactor"}.get(name, name)
+    yield Setting("optimizer", name, "log", place)
+    arguments = match[2].strip()
+    if arguments not in ("", "{}"):
+        yield Setting("optimizer_args", arguments, "log", place)
+
+
+def _resolution(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    width, height = int(match[1]), int(match[2])
+    yield Setting("resolution", width if width == height else f"{width},{height}", "log", place)
+
+
+def _family(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    """SDXL's U-Net has 722 LoRA modules in sd-scripts, that of Stable Diffusion 1 and 2 has 192."""
+    yield Setting("architecture", "sdxl" if match[1] == "722" else "sd1", "log", place)
+
+
+def _device(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    yield Fact("device", match[1], place)
+
+
+T = "train_network.py"
+HEADER_RULES = (
+    rule("running training /", r"running training / 学習開始", _start, f"sd-scripts 0.10 {T}:987"),
+    rule("num train images * repeats", r"\s*num train images \* repeats.*?: (\d+)", None, f"sd-scripts 0.10 {T}:988", "kohya"),
+    rule("num batches per epoch", r"\s*num batches per epoch.*?: (\d+)", lambda m, p: (Setting("_batches_per_epoch", int(m[1]), "log", p),),
+         f"sd-scripts 0.10 {T}:991"),
+    rule("num epochs", r"\s*num epochs.*?: (\d+)", _progress("total_epochs"), f"sd-scripts 0.10 {T}:992"),
+    rule("batch size per device", r"\s*batch size per device.*?: (\d+)\s*$", setting("batch_size"), f"sd-scripts 0.10 {T}:993"),
+    rule("gradient accumulation steps", r"\s*gradient accumulation steps.*?= (\d+)", setting("gradient_accumulation_steps"), f"sd-scripts 0.10 {T}:997"),
+    rule("total optimization steps", r"\s*total optimization steps.*?: (\d+)", _progress("total_steps"), f"sd-scripts 0.10 {T}:1000"),
+    rule("epoch ", r"epoch (\d+)/(\d+)\s*$", _epoch, f"sd-scripts 0.10 {T}:1402"),
+    rule("saving checkpoint:", r"\s*saving checkpoint: (.+)", _saving, f"sd-scripts 0.10 {T}:1300"),
+    rule("model saved.", r"model saved\.", _done, f"sd-scripts 0.10 {T}:1729"),
+    rule("generating sample images at step", r"generating sample images at step.*?: (\d+)", _sample, "sd-scripts 0.10 train_util.py:6432"),
+    rule("create LoRA network. base dim", r"create LoRA network\. base dim \(rank\): (\d+)", setting("rank"), "sd-scripts 0.10 networks/lora.py:935"),
+    rule("create LoRA network. base dim", r"create LoRA network\..*?alpha: ([\d.]+)", setting("alpha"), "sd-scripts 0.10 networks/lora.py:935"),
+    rule("enable block swap", r"enable block swap: blocks_to_swap=(\d+)", setting("blocks_to_swap"), "sd-scripts 0.10 flux_train_network.py:132"),
+    rule("caching latents", r"caching latents", _phase("cache"), "sd-scripts 0.10 train_util.py:1120"),
+    rule("accelerator device:", r"accelerator device: (\w+)", _device, "sd-scripts 0.10 train_util.py:5503"),
+)  # fmt: skip
+
+KOHYA = Profile(
+    name="kohya",
+    rules=(
+        *HEADER_RULES,
+        rule("Using DreamBooth method.", r"Using DreamBooth method\.", None, f"sd-scripts 0.10 {T}:530", "kohya"),
+        rule("prepare images.", r"prepare images\.", None, "sd-scripts 0.10 train_util.py:2112", "kohya"),
+        rule("train images with repeats.", r"\d+ train images with repeats\.", None, "sd-scripts 0.10 train_util.py:2158", "kohya"),
+        rule("contains", r"found directory .* contains (\d+) image files", setting("num_images"), "sd-scripts 0.10 train_util.py:2059", "kohya"),
+        rule("load StableDiffusion checkpoint:", r"load StableDiffusion checkpoint: (.+)", setting("base_model", "text"),
+             "sd-scripts 0.10 train_util.py:5530", "kohya"),
+        rule("import network module:", r"import network module: (.+)", None, f"sd-scripts 0.10 {T}:643", "kohya"),
+        rule("Using v", r"Using v(?:1|2) tokenizer", launch, "sd-scripts 0.10 strategy_sd.py:26", "kohya"),
+        rule("prepare tokenizer", r"prepare tokenizers?", buffered_launch, f"sd-scripts 0.8 {T}:150", "kohya"),
+        rule("Loading settings from", r"Loading settings from .+\.toml\.\.\.", launch, "sd-scripts 0.10 train_util.py:4744", "kohya"),
+        rule("prepare optimizer, data loader etc.", r"prepare optimizer, data loader etc\.", None, f"sd-scripts 0.10 {T}:730"),
+        rule("batch_size:", r"\s*batch_size: (\d+)\s*$", setting("batch_size"), "sd-scripts 0.10 config_util.py:520"),
+        rule("resolution:", r"\s*resolution: \((\d+), (\d+)\)\s*$", _resolution, "sd-scripts 0.10 config_util.py:521"),
+        rule("num_repeats:", r"\s*num_repeats: (\d+)\s*$", setting("repeats"), "sd-scripts 0.10 config_util.py:548"),
+        rule("enable_bucket:", r"\s*enable_bucket: (True|False)\s*$", setting("bucketing", "bool"), "sd-scripts 0.10 config_util.py:524"),
+        rule("optimizer |", r"use (.+?) optimizer \| (.*)", _optimizer, "sd-scripts 0.10 train_util.py:4886"),
+        rule("use ", r"use ([\w.]+) \| (.*)", _optimizer, "sd-scripts 0.10 train_util.py:5124"),
+        rule("enable full", r"enable full (fp16|bf16) training", setting("full_half_precision", "text"), f"sd-scripts 0.10 {T}:818"),
+        rule("Enable xformers", r"Enable xformers for U-Net", lambda m, p: (Setting("attention", "xformers", "log", p),), "sd-scripts 0.10 train_util.py:3367"),
+        rule("Enable SDPA", r"Enable SDPA for U-Net", lambda m, p: (Setting("attention", "sdpa", "log", p),), "sd-scripts 0.10 train_util.py:3375"),
+        rule("loading u-net from", r"loading u-net from checkpoint", None, "sd-scripts 0.10 sdxl_model_util.py:182", "kohya"),
+        rule("create LoRA for U-Net:", r"create LoRA for U-Net: (192|722) modules", _family, "sd-scripts 0.10 networks/lora.py:1043"),
+        rule("building U-Net", r"building U-Net", lambda m, p: (Setting("architecture", "sdxl", "log", p),), "sd-scripts 0.10 sdxl_model_util.py:176"),
+    ),
+    roles=(
+        (r"steps", "train"),
+        (r"(?:epoch )?validation steps", "validate"),
+        (r"", "other"),
+        (r"read caption|get image size|caching.*|checking.*|.*latents.*|.*outputs.*", "cache"),
+        (r"epoch|epochs", "epoch"),
+    ),
+    keys={"avr_loss": Tag("loss_mean", "running"), "loss": Tag("loss_mean", "running"), "lr": Tag("lr")},
+    event_tags={
+        "loss/current": Tag("loss"), "loss/average": Tag("loss_mean", "running"),
+        "loss/epoch_average": Tag("loss_epoch", "interval"), "loss/epoch": Tag("loss_epoch", "interval"),
+        "lr/unet": Tag("lr"), "lr/group0": Tag("lr_group0"), "lr/textencoder": Tag("lr_text_encoder"), "lr/d*lr/unet": Tag("d_lr"),
+        "lr/d*lr": Tag("d_lr"), "norm/avg_grad_norm": Tag("grad_norm"),
+    },
+)  # fmt: skip
+
+MUSUBI = Profile(
+    name="musubi",
+    rules=(
+        rule("num train items", r"\s*num train items / 学習画像、動画数: (\d+)", None, "musubi-tuner 30c658c4 training/trainer_base.py:1802", "musubi"),
+        rule("INFO:musubi_tuner", r"INFO:musubi_tuner", None, "musubi-tuner 30c658c4 training/trainer_base.py:69 logging.basicConfig", "musubi"),
+        rule("musubi_tuner", r".*\bmusubi_tuner[/.\\]", None, "musubi-tuner 30c658c4 package name in a traceback or logger", "musubi"),
+    ),
+    roles=KOHYA.roles,
+    keys=KOHYA.keys,
+    event_tags=KOHYA.event_tags,
+    family_of="kohya",
+)  # fmt: skip

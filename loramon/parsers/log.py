@@ -1,0 +1,301 @@
+"""The log of a training, whoever wrote it: regions of bytes in, batches of rows and events out, in order."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loramon.catalogue.match import Catalogue
+from loramon.events import Batch, End, Failure, Launch, LossKind, Payload, PhaseSeen, Place, Progress, Setting, TrainerSeen
+from loramon.lines import Region
+from loramon.parsers import outranks, profile
+from loramon.parsers.bars import BarScanner, Scanned
+from loramon.parsers.batcher import Batcher
+from loramon.parsers.dict_steps import DictSteps
+from loramon.parsers.records import TAGS, Record
+from loramon.parsers.residue import Residue
+from loramon.parsers.training_bar import TrainingBar, tag_of
+
+_RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
+MAX_FRAME_BYTES = 1024
+RESTART = "the bar starts over"
+LLM_TRAINERS = ("trl", "llamafactory", "axolotl", "unsloth")
+
+Columns = Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
+
+
+class LogParser:
+    """Reads one source. Everything it says is a function of the bytes up to there, however they were cut."""
+
+    def __init__(self, source: str, catalogue: Catalogue) -> None:
+        self.source = source
+        self._scanner = BarScanner()
+        self._batcher = Batcher(source)
+        self._residue = Residue(source, catalogue, self)
+        self._newest_frame = b""
+        self._arrival_s: float | None = None
+        self.n_lines = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """A launch begins: nothing of the one before counts."""
+        self.trainer: str | None = None
+        self._profile = profile(None)
+        self._bar = TrainingBar(self._on_rows, self._on_mark, self._on_frame)
+        self._dicts = DictSteps(self._on_record)
+        self._known_total: int | None = None
+        self._total_epochs: float | None = None
+        self._epoch: float | None = None
+        self._ended = False
+        self._record_step: int | None = None
+        self._last_record_step = 0
+
+    @property
+    def n_unknown(self) -> int:
+        """Lines that no rule knows."""
+        return self._residue.n_unknown
+
+    # ------------------------------------------------------------ regions
+
+    def feed(self, region: Region) -> list[Batch]:
+        """The batches that this region completes."""
+        self._arrival_s = region.t_s
+        self._batcher.has_arrival = region.t_s is not None
+        scanned = self._scanner.scan(region.data, 0, region.line)
+        self.n_lines += region.data.count(b"\n")
+        within, scanned.offset = scanned.offset, region.places(scanned.offset)
+        done = 0
+        for segment in scanned.residue:
+            if self._residue.is_dull(segment):
+                continue
+            hi = int(np.searchsorted(within, segment.offset, "left"))
+            self._bars(scanned, done, hi)
+            done = max(done, hi)
+            self._residue.segment(segment, region)
+        self._bars(scanned, done, len(scanned.n))
+        ours = np.flatnonzero(scanned.bar == self._bar.bar_id)
+        if len(ours):
+            self._newest_frame = region.data[int(within[ours[-1]]) :][:MAX_FRAME_BYTES]
+        return self._take()
+
+    def finish(self) -> list[Batch]:
+        """The source ended: what waited is whole."""
+        self._residue.finish()
+        self._end_launch()
+        return self._take()
+
+    def quiet(self) -> list[Batch]:
+        """Nothing came for two seconds: a message that waited for its next line is whole."""
+        self._residue.finish()
+        return self._take()
+
+    def provisional(self, waiting: bytes) -> Progress | None:
+        """What the newest, unterminated redraw of the training bar says; None where it shows none."""
+        if b"[" not in waiting or self._bar.total is None:
+            return None
+        frame = BarScanner().scan(waiting, 0, 1)
+        if not len(frame.n) or int(frame.total[-1]) != self._bar.total:
+            return None
+        return Progress(step=self._bar.step_base + int(frame.n[-1]), total_steps=self._total)
+
+    @property
+    def shown_sec_per_step(self) -> float | None:
+        """The rate that the newest frame prints: smoothed or a mean, for want of anything better."""
+        match = _RATE.search(self._newest_frame)
+        if match is None or float(match[1]) <= 0:
+            return None
+        return float(match[1]) if match[2] == b"s/it" else 1 / float(match[1])
+
+    # ------------------------------------------------------------ bars
+
+    def _bars(self, scanned: Scanned, lo: int, hi: int) -> None:
+        """The bars lo..hi of a region: those of the training bar as frames, the others for what they say of it."""
+        while lo < hi:
+            ids = scanned.bar[lo:hi]
+            others = np.flatnonzero(ids != self._bar.bar_id) if self._bar.bar_id is not None else np.arange(hi - lo)
+            ours = int(others[0]) if len(others) else hi - lo
+            if ours:
+                restart = self._bar.frames(scanned, np.arange(lo, lo + ours), self._arrival_s)
+                if restart is None:
+                    lo += ours
+                    continue
+                lo = restart
+                self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
+            bar_id = int(scanned.bar[lo])
+            bar = self._scanner.bars[bar_id]
+            role = self._bar.consider(bar_id, bar, self._profile, self._known_total, int(scanned.n[lo]))
+            if self._bar.starts_over:
+                self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
+                continue
+            if role == "train" and self._bar.bar_id == bar_id:
+                if self._bar.epoch is not None:
+                    self._epoch, self._total_epochs = float(self._bar.epoch[0]), float(self._bar.epoch[1])
+                continue
+            if role == "epoch" and self._profile.counts_batches and bar.total:
+                self._total_epochs = float(bar.total)
+            if self._bar.newest is not None:
+                self._batcher.break_at(self._bar.newest.t_s)
+            same = np.flatnonzero(scanned.bar[lo:hi] != bar_id)
+            lo += int(same[0]) if len(same) else hi - lo
+
+    def _on_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None:
+        self._batcher.rows("step", "step", (steps, steps.astype(np.float64), t_s, offset))
+        for key, (values, present) in columns.items():
+            tag = tag_of(key, self._profile)
+            if tag is None:
+                continue
+            if present.all():
+                self._batcher.rows(tag.name, tag.kind, (steps, values, t_s, offset))
+            elif present.any():
+                self._batcher.rows(tag.name, tag.kind, (steps[present], values[present], t_s[present], offset[present]))
+
+    def _on_mark(self, step: int, t_s: float) -> None:
+        self._dicts.mark(step, t_s)
+
+    def _on_frame(self, step: int, t_s: float) -> None:
+        if self._dicts.is_waiting:
+            self._dicts.frame(step, t_s)
+
+    @property
+    def _clock_s(self) -> float:
+        return self._bar.newest.t_s if self._bar.newest is not None else math.nan
+
+    # ------------------------------------------------------------ what the lines mean (see `residue.Listener`)
+
+    def record(self, record: Record) -> bool:
+        """A dict line; False where it is none of HF Trainer's."""
+        if "current_steps" in record.values:
+            return False
+        if record.is_training and self._ended and self._bar.adopt_other(self._scanner.bars):
+            self._relaunch(record.place, record.text)
+        if record.is_training or record.is_summary:
+            is_trl = any(key == "mean_token_accuracy" or key.startswith("rewards/") for key in record.values)
+            self.seen("trl" if is_trl else "hf-trainer", record.place, record.text)
+        self._dicts.record(record)
+        return True
+
+    def _on_record(self, record: Record, step: int, t_s: float, known: bool) -> None:
+        if not known and record.is_training:
+            self._batcher.steps_known = False
+        if "epoch" in record.values:
+            self._epoch = record.values["epoch"]
+        if record.is_summary:
+            self._summary(record)
+            return
+        kind: LossKind = "step" if step == 1 or step - self._last_record_step == 1 else "interval"
+        for key, value in record.values.items():
+            tag = TAGS.get(key)
+            if tag is not None and (key != "loss" or record.is_training):
+                self._batcher.one(tag.name, kind if tag.kind == "interval" else tag.kind, step, value, t_s, record.place.offset)
+        if record.is_training:
+            self._bar.is_proven = True
+            self._last_record_step = step
+            self._record_step = max(step, self._record_step or 0)
+
+    def _summary(self, record: Record) -> None:
+        self._ended = True
+        epoch = record.values.get("epoch")
+        if self._total_epochs is None and epoch is not None and epoch > 0.5 and abs(epoch - round(epoch)) < 0.02:
+            self._total_epochs = float(round(epoch))
+        self._event(End("completed", record.place, record.text), record.place)
+
+    def plain(self, point: dict[str, float], place: Place) -> None:
+        """A plain line that holds a step and a loss."""
+        step = int(point["step"])
+        for tag in ("loss", "lr"):
+            if tag in point:
+                self._batcher.one(tag, "interval", step, point[tag], self._clock_s, place.offset)
+        self._record_step = max(step, self._record_step or 0)
+        if "total" in point and self._known_total is None:
+            self.payload(Progress(total_steps=int(point["total"])), place)
+
+    def seen(self, trainer: str, place: Place, text: str) -> None:
+        """A line that only this trainer prints."""
+        if self.trainer == trainer or not outranks(trainer, self.trainer):
+            return
+        self.trainer, self._profile = trainer, profile(trainer)
+        self._event(TrainerSeen(trainer, place, text), place)
+        if trainer in LLM_TRAINERS:
+            self._event(Setting("architecture", "llm", "trainer", place), place)
+
+    def payload(self, payload: Payload, place: Place) -> None:
+        """What a line means; a launch splits the log, totals and ends are also kept here."""
+        if isinstance(payload, Launch):
+            if self._ended if payload.buffered else self._has_begun:
+                self._relaunch(place, payload.text)
+            return
+        if isinstance(payload, Progress):
+            if payload.total_steps is not None:
+                if self._ended and self._known_total is not None:
+                    self._relaunch(place, "another total")
+                self._known_total = payload.total_steps
+            self._total_epochs = payload.total_epochs if payload.total_epochs is not None else self._total_epochs
+            self._epoch = payload.epoch if payload.epoch is not None else self._epoch
+            self._dicts.expect(self._known_total, self._total_epochs)
+        elif isinstance(payload, End):
+            self._ended = True
+        elif isinstance(payload, PhaseSeen) and payload.phase != "train" and self._bar.newest is not None:
+            self._batcher.break_at(self._bar.newest.t_s)
+        self._event(payload, place)
+
+    def failure(self, failure: Failure) -> None:
+        """A recognised failure."""
+        if failure.fatal and failure.severity == "critical":
+            self._ended = True
+        self._event(failure, failure.place)
+
+    # ------------------------------------------------------------ launches and batches
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._ended or (self._bar.step or 0) > 0 or self._record_step is not None
+
+    def _end_launch(self) -> None:
+        self._bar.finish()
+        self._dicts.finish(self._bar.step, self._clock_s)
+
+    def _relaunch(self, place: Place, text: str) -> None:
+        self._end_launch()
+        trainer, was_guess = self.trainer, self._bar.rank == 1
+        self._batcher.launch()
+        self._begin()
+        self._event(Launch(place, text), place)
+        if text == RESTART or was_guess:
+            # the lines that name the trainer stand before the bar: they were the new launch's
+            self.trainer, self._profile = trainer, profile(trainer)
+
+    @property
+    def step(self) -> int | None:
+        """The newest step that the log shows."""
+        candidates = [s for s in (self._bar.step if self._bar.rank else None, self._record_step) if s is not None]
+        return max(candidates) if candidates else None
+
+    @property
+    def _total(self) -> int | None:
+        if self._known_total is not None or self._bar.total is None or not self._bar.rank:
+            return self._known_total
+        if self._bar.counts_batches and self._total_epochs:
+            return int(self._bar.total * self._total_epochs)
+        return self._bar.total
+
+    def _event(self, payload: Payload, place: Place) -> None:
+        t_from: Literal["arrival", "bar"] | None = "arrival" if self._arrival_s is not None else None
+        t_s = self._arrival_s
+        if t_s is None and self._bar.newest is not None:
+            t_s, t_from = self._bar.newest.t_s, "bar"
+        self._batcher.event(payload, place, t_s, t_from, self.step)
+
+    def _take(self) -> list[Batch]:
+        batches = self._batcher.take()
+        if not batches and self.step is not None:
+            batches = [Batch(self.source)]
+        for batch in batches:
+            batch.trainer, batch.nan_hidden = self.trainer, self._profile.nan_hidden
+        if batches:
+            batches[-1].progress = Progress(self.step, self._total, self._epoch, self._total_epochs)
+        return batches

@@ -1,0 +1,171 @@
+"""The lines that are no bars: which of them mean something, and what.
+
+A line is passed over undecoded when its shape (digits aside) holds no literal of any rule; shapes are remembered.
+rich wraps a record over several physical lines: they are joined again before anything is matched.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from loramon.catalogue.match import Catalogue
+from loramon.events import Failure, Launch, Payload, Place, Stamp
+from loramon.lines import Region
+from loramon.parsers import PROFILES
+from loramon.parsers.bars import Segment
+from loramon.parsers.base import Rule
+from loramon.parsers.command import settings_in
+from loramon.parsers.plain import plain_loss
+from loramon.parsers.prefix import FILE_COLUMN, peel
+from loramon.parsers.records import Record, parse_record
+from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
+from loramon.text import sanitise
+
+_DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
+_RULES: tuple[tuple[Rule, str], ...] = tuple((r, r.literal.decode()) for p in PROFILES for r in p.rules)
+_OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
+                 b'  File "', b"--", b"above exception", b"Original Traceback")  # fmt: skip
+_STAMP = re.compile(rb"\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d:\d\d")
+_RICH_HEAD = re.compile(rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d| {19,21}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
+_RICH_REST = re.compile(rb" {26,}\S")
+_RECORD = ("{'loss'", "{'train_runtime'", "{'eval_loss'")
+MAX_SHAPES = 8192
+MAX_JOINED_LINES = 80
+MAX_LINE_CHARS = 65536
+"""Commands with every flag are long, and their exit status stands at the end."""
+
+
+class Listener(Protocol):
+    """Who is told what the lines mean, in order."""
+
+    trainer: str | None
+
+    def record(self, record: Record) -> bool: ...
+
+    def plain(self, point: dict[str, float], place: Place) -> None: ...
+
+    def seen(self, trainer: str, place: Place, text: str) -> None: ...
+
+    def payload(self, payload: Payload, place: Place) -> None: ...
+
+    def failure(self, failure: Failure) -> None: ...
+
+
+class Residue:
+    """Reads the segments of one source that are no bars."""
+
+    def __init__(self, source: str, catalogue: Catalogue, listener: Listener) -> None:
+        self.source = source
+        self._catalogue = catalogue
+        self._to = listener
+        literals = {r.literal for r, _ in _RULES} | set(catalogue.line_literals) | set(_OWN_LITERALS)
+        self._literals = tuple({literal.translate(_DIGITS_TO_0) for literal in literals if literal})
+        self._dull: set[bytes] = set()
+        self._tracebacks = Tracebacks(catalogue, listener.failure)
+        self._record: list[str] = []
+        self._record_place = Place(source, 0, 1)
+        self._before = ""
+        self.n_unknown = 0
+
+    def is_dull(self, segment: Segment) -> bool:
+        """True for a segment that can mean nothing: it is counted and needs no place among the bars."""
+        if self._record or self._tracebacks.busy:
+            return False
+        data = segment.data
+        shape = data.translate(_DIGITS_TO_0)
+        if shape in self._dull:
+            self._before = ""
+            return True
+        if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_HEAD.match(data):
+            return False
+        self.n_unknown += 1
+        if len(self._dull) >= MAX_SHAPES:
+            self._dull.clear()
+        self._dull.add(shape)
+        self._before = sanitise(data[:400])
+        return True
+
+    def segment(self, segment: Segment, region: Region) -> None:
+        """One segment, in order of the source."""
+        data = segment.data
+        place = Place(self.source, region.place(segment.offset), segment.line)
+        if self._record:
+            if _RICH_REST.match(data) and len(self._record) < MAX_JOINED_LINES:
+                self._record.append(FILE_COLUMN.sub("", sanitise(data)).strip())
+                return
+            self._end_record()
+        if _RICH_HEAD.match(data):
+            self._record, self._record_place = [sanitise(data)], place
+            return
+        self._line(sanitise(data, MAX_LINE_CHARS), place)
+
+    def finish(self) -> None:
+        """The source ended, or was quiet for long: what waited for more lines is whole."""
+        self._end_record()
+        self._tracebacks.finish()
+
+    def _end_record(self) -> None:
+        parts, self._record = self._record, []
+        if not parts:
+            return
+        place = self._record_place
+        head = peel(parts[0])
+        if head.wall_s is not None:
+            self._to.payload(Stamp(head.wall_s, place), place)
+        if head.message.startswith("[Dataset"):
+            # the dump of the dataset is one record of many lines, each a setting of its own
+            for part in (head.message, *parts[1:]):
+                self._message(part, part, place, head.rank)
+        else:
+            self._message(" ".join([head.message.rstrip(), *parts[1:]]).strip(), parts[0], place, head.rank)
+
+    def _line(self, text: str, place: Place) -> None:
+        if text.lstrip("> ").startswith(("{'", '{"')) or any(mark in text for mark in _RECORD):
+            record = parse_record(text, place)
+            if record is not None and self._to.record(record):
+                return
+        peeled = peel(text)
+        if peeled.wall_s is not None:
+            self._to.payload(Stamp(peeled.wall_s, place), place)
+        if self._tracebacks.line(peeled.message, place, peeled.rank, self._before):
+            self._before = ""
+            return
+        self._message(peeled.message, text, place, peeled.rank)
+
+    def _message(self, message: str, text: str, place: Place, rank: int | None) -> None:
+        self._before = message
+        known = self._rules(message, text, place, rank)
+        if (point := plain_loss(message)) is not None:
+            known = True
+            self._to.plain(point, place)
+        for item in settings_in(text, place, self._to.trainer):
+            known = True
+            self._to.payload(item, place)
+        if not (self._failure(message, text, place, rank) or known):
+            self.n_unknown += 1
+
+    def _rules(self, message: str, text: str, place: Place, rank: int | None) -> bool:
+        known = False
+        for rule, literal in _RULES:
+            if literal not in text and literal not in message:
+                continue
+            match = rule.pattern.match(message) or (rule.pattern.match(text) if text is not message else None)
+            if match is None:
+                continue
+            known = True
+            if rule.trainer is not None:
+                self._to.seen(rule.trainer, place, text)
+            for payload in rule.make(match, place):
+                if not (isinstance(payload, Launch) and rank):
+                    self._to.payload(payload, place)
+        return known
+
+    def _failure(self, message: str, text: str, place: Place, rank: int | None) -> bool:
+        found = self._catalogue.line(message.strip())
+        if found is None:
+            return self._tracebacks.bare(message, place, rank)
+        row = found.row
+        numbers = numbers_of(row.id, message, found.numbers, ())
+        self._to.failure(Failure(row.id, row.name, row.severity, place, text.strip(), wrapper=row.wrapper, fatal=row.fatal, numbers=numbers, rank=rank))
+        return True

@@ -1,0 +1,210 @@
+"""Python tracebacks, as CPython, rich, torch's excepthook and DataLoader workers print them, several ranks interleaved.
+
+A traceback ends with its exception line. A failure that the catalogue knows is told at that line; one that it does not
+know waits until the message has ended, since a chained exception often follows that says more.
+Sources: CPython 3.11-3.13 traceback.py; rich 14 traceback.py; torch/distributed/run.py; torch/_utils.py
+ExceptionWrapper.reraise ("Caught ... in DataLoader worker process").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from loramon.catalogue.match import Catalogue, Match
+from loramon.catalogue.oom import anatomy
+from loramon.catalogue.oom import cause as oom_cause
+from loramon.catalogue.oom import phase as oom_phase
+from loramon.events import Failure, Place
+
+HEADER = "Traceback (most recent call last)"
+_EXCEPTION = re.compile(r"(?P<kind>(?:[A-Za-z_][\w]*\.)*[A-Za-z_]\w*)(?::\s(?P<message>.*)|:?\s*)$", re.S)
+_KNOWN_KIND = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Failure|Warning|Missing|Timeout|Unsupported|NotFound|Empty)$|"
+                         r"(?:[A-Za-z_]\w*\.)*(?:KeyboardInterrupt|StopIteration|SystemExit|GeneratorExit|SignalException|OutOfMemoryError)$")  # fmt: skip
+_CHAIN = re.compile(r"(?:During handling of the above exception|The above exception was the direct cause)")
+_FRAME = re.compile(r'\s*File "([^"]*)", line (\d+)(?:, in (.*))?')
+_BOX = re.compile(r"^\s*[╭│╰├]")
+_CARETS = re.compile(r"^[\s^~]*$")
+MAX_FRAMES = 60
+MAX_MESSAGE_LINES = 12
+
+
+@dataclass(slots=True)
+class _Open:
+    """A traceback that is being read, of one rank."""
+
+    place: Place
+    frames: list[str] = field(default_factory=list)
+    kind: str | None = None
+    message: list[str] = field(default_factory=list)
+    at: Place | None = None
+    text: str = ""
+    told: bool = False
+    harmless: Match | None = None
+    blanks: int = 0
+    close: bool = False
+    """The line before was one of its frames."""
+
+
+class Tracebacks:
+    """Reads the lines of a log, in order, and emits failures through `emit`."""
+
+    def __init__(self, catalogue: Catalogue, emit: Callable[[Failure], None]) -> None:
+        self._catalogue = catalogue
+        self._emit = emit
+        self._open: dict[int | None, _Open] = {}
+        self._chain = 0
+        """Number of the chain of exceptions that is being read."""
+        self._links = False
+
+    @property
+    def busy(self) -> bool:
+        """True while lines may belong to a traceback, so that none may be left out."""
+        return bool(self._open)
+
+    def line(self, text: str, place: Place, rank: int | None, line_before: str) -> bool:
+        """One line, prefixes peeled. True where it was taken as part of a traceback."""
+        at = text.find(HEADER)
+        if at >= 0:
+            self._close(rank)
+            if not self._links:
+                self._chain += 1
+            self._links = False
+            self._open[rank] = _Open(place, harmless=self._catalogue.harmless_traceback(text[:at].strip() or line_before))
+            return True
+        state = self._open.get(rank)
+        if state is None:
+            if _CHAIN.match(text.strip()):
+                self._links = True
+                return True
+            if text.startswith("  File ") and (frame := _FRAME.match(text)) is not None and frame[3]:
+                # the header was lost: half a traceback, pasted, or kept by wandb's output.log
+                self._open[rank] = _Open(place, [text.strip()], close=True)
+                return True
+            return False
+        return self._grow(state, text, place, rank)
+
+    def _grow(self, state: _Open, text: str, place: Place, rank: int | None) -> bool:
+        stripped = text.strip()
+        if state.kind is None:
+            if _BOX.match(text):
+                frame = stripped.strip("╭│╰├─╮╯┤ ")
+                if frame and len(state.frames) < MAX_FRAMES:
+                    state.frames.append(frame)
+                state.close = True
+                return True
+            if not stripped:
+                state.blanks += 1
+                if state.blanks > 3 and not state.frames:
+                    del self._open[rank]
+                return True
+            if text[0] in " \t" or _FRAME.match(text):
+                if not _CARETS.match(text):
+                    if len(state.frames) >= MAX_FRAMES:
+                        del state.frames[0]
+                    state.frames.append(stripped)
+                state.close = True
+                return True
+            match = _EXCEPTION.match(stripped)
+            if match is not None and (_KNOWN_KIND.match(match["kind"]) or (state.close and match["kind"].rpartition(".")[2][0].isupper())):
+                self._exception(state, match, stripped, place, rank)
+                return True
+            # another rank's or a logger's line in between
+            state.close = False
+            return False
+        return self._message(state, text, stripped, rank)
+
+    def _exception(self, state: _Open, match: re.Match[str], text: str, place: Place, rank: int | None) -> None:
+        state.kind, state.message, state.at, state.text = match["kind"], [match["message"] or ""], place, text
+        if state.harmless is not None:
+            row = state.harmless.row
+            self._emit(Failure(row.id, row.name, row.severity, place, text, fatal=False,
+                               exception=state.kind, numbers=state.harmless.numbers, rank=rank))  # fmt: skip
+            del self._open[rank]
+            return
+        found = self._catalogue.exception(state.kind, state.message[0], tuple(state.frames))
+        if found is not None:
+            self._tell(state, found, rank)
+
+    def _message(self, state: _Open, text: str, stripped: str, rank: int | None) -> bool:
+        if _CHAIN.match(stripped) or stripped.startswith("Original Traceback"):
+            # what follows says more: the unknown one before it is only a link of the chain
+            self._links = True
+            if not state.told and state.kind is not None:
+                state.told = True
+            del self._open[rank]
+            return True
+        if not stripped:
+            state.blanks += 1
+            if state.blanks > 2:
+                self._close(rank)
+            return True
+        said = self._catalogue.line(stripped)
+        if said is not None and said.row.traceback == "precedes" and not said.row.fatal and not state.told:
+            del self._open[rank]  # the trainer caught it, and says so
+            return False
+        belongs = text[0] in " \t" or (len(state.message) < 4 and not state.told and not _looks_new(stripped))
+        if belongs and len(state.message) < MAX_MESSAGE_LINES:
+            state.message.append(stripped)
+            if not state.told:
+                found = self._catalogue.exception(state.kind or "", "\n".join(state.message), tuple(state.frames))
+                if found is not None:
+                    self._tell(state, found, rank)
+            return True
+        self._close(rank)
+        return False
+
+    def _tell(self, state: _Open, found: Match, rank: int | None) -> None:
+        state.told = True
+        row = found.row
+        frames = tuple(state.frames)
+        self._emit(Failure(
+            row.id, row.name, row.severity, state.at or state.place, state.text, wrapper=row.wrapper, fatal=row.fatal,
+            exception=state.kind, numbers=numbers_of(row.id, "\n".join(state.message), found.numbers, frames),
+            frames=frames[-12:], rank=rank, chain=self._chain,
+        ))  # fmt: skip
+
+    def _close(self, rank: int | None) -> None:
+        state = self._open.pop(rank, None)
+        if state is None or state.kind is None or state.told or state.at is None:
+            return
+        self._emit(Failure(
+            "crash-unknown", "unknown-exception", "critical", state.at, state.text, exception=state.kind,
+            numbers={"exception": state.kind, "message": state.message[0][:300]}, frames=tuple(state.frames[-12:]), rank=rank, chain=self._chain,
+        ))  # fmt: skip
+
+    def bare(self, text: str, place: Place, rank: int | None) -> bool:
+        """An exception line without its traceback, as in pasted text: taken only where the catalogue knows it."""
+        found = self._catalogue.bare(text.strip())
+        if found is None:
+            return False
+        row = found.row
+        self._emit(Failure(
+            row.id, row.name, row.severity, place, text.strip(), wrapper=row.wrapper, fatal=row.fatal,
+            numbers=numbers_of(row.id, text, found.numbers, ()), rank=rank,
+        ))  # fmt: skip
+        return True
+
+    def finish(self) -> None:
+        """The source ended: a message that waited is whole."""
+        for rank in list(self._open):
+            self._close(rank)
+
+
+def _looks_new(text: str) -> bool:
+    """A line that can no longer belong to the message of an exception: a bar, a record, a log line."""
+    return bool(re.match(r"[\[{(*#=-]|\d{4}-\d\d-\d\d|\w+:\s+\d+%\||(?:INFO|WARNING|ERROR)\b|steps?:|wandb", text, re.I))
+
+
+def numbers_of(finding: str, message: str, found: dict[str, object], frames: tuple[str, ...]) -> dict[str, object]:
+    """The numbers of a failure; those of an out-of-memory message with its cause and phase."""
+    if finding not in ("oom-vram", "oom-ram"):
+        return dict(found)
+    facts = {**found, **anatomy(message)}
+    if finding == "oom-vram":
+        facts["cause"] = oom_cause(facts)
+        phase = oom_phase(frames)
+        if phase is not None:
+            facts["phase"] = phase
+    return facts
