@@ -1,0 +1,29 @@
+"""loramon: the doctor for LoRA training. Importing it is instant; what it offers is loaded on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from loramon.diagnosis import Diagnosis, diagnose
+    from loramon.sources.scalars import Scalars, ScalarSet, read_scalars
+
+__all__ = ["Diagnosis", "ScalarSet", "Scalars", "__version__", "diagnose", "read_scalars"]
+
+_HOME = {
+    "diagnose": "loramon.diagnosis",
+    "Diagnosis": "loramon.diagnosis",
+    "read_scalars": "loramon.sources.scalars",
+    "ScalarSet": "loramon.sources.scalars",
+    "Scalars": "loramon.sources.scalars",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'loramon' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

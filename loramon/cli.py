@@ -1,0 +1,68 @@
+"""The command line. Commands are imported when they run: `loramon --help` loads neither numpy nor any screen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from loramon import __version__
+from loramon.errors import UserError
+
+EXIT_INTERNAL = 70
+EXIT_INTERRUPTED = 130
+DESCRIPTION = "The doctor for LoRA training: reads the trainer's log, TensorBoard events and GPU telemetry, and says what is wrong and what to do."
+EPILOG = """examples:
+  loramon diagnose train.log          what went wrong, from which step, and what to do
+  loramon explain loss-nan            what a finding means
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; building it imports no more than argparse."""
+    from loramon.commands import diagnose, explain
+
+    parser = argparse.ArgumentParser(prog="loramon", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"loramon {__version__}")
+    sub = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for module in (diagnose, explain):
+        module.add_parser(sub).set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console commands; returns the exit status."""
+    # numpy's BLAS would start a spinning thread for each core (measured: 0.15 s of CPU instead of 0.045 s)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        status = int(args.run(args))
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        if args.debug:
+            raise
+        from loramon.text import sanitise
+
+        print(f"loramon: {sanitise(error.message)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output went away: nothing more is to be said, and Python must not say it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if args.debug:
+            raise
+        print(f"loramon: internal error ({type(error).__name__}: {error}); run again with --debug and report it", file=sys.stderr)
+        return EXIT_INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

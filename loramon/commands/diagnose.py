@@ -1,0 +1,132 @@
+"""`loramon diagnose PATH…`: reads everything at once, says what went wrong and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loramon.commands.options import add_common, language, wants_ascii, wants_colour
+from loramon.errors import UserError
+
+if TYPE_CHECKING:
+    from loramon.diagnosis import Diagnosis
+
+NAME = "diagnose"
+EXAMPLE = """examples:
+  loramon diagnose train.log
+  loramon diagnose output/my_lora --json
+  loramon diagnose train.log --telemetry gpu.csv
+  pbpaste | loramon diagnose -
+"""
+
+
+def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = sub.add_parser(NAME, help="read a log, event files or a run folder: what went wrong, and what to do",
+                            epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard file or folder, run folder; - reads a pasted log")
+    parser.add_argument("--telemetry", metavar="FILE", help="GPU telemetry of the same time (nvidia-smi CSV), with one PATH")
+    parser.add_argument("--run-config", metavar="FILE", help="the training's own settings file, where the log does not show them")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="one JSON object a line, one for each PATH")
+    how.add_argument("--format", choices=("text", "short"), default="text", help="a page (default) or one line for each PATH")
+    how.add_argument("--summary", action="store_true", help="one line for each PATH, and how many of each verdict")
+    add_common(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """2 where a source was unreadable or usage wrong; else 1 for a warning or critical finding; else 0."""
+    if args.telemetry and len(args.paths) > 1:
+        raise UserError("usage", "--telemetry belongs to one PATH; give one log at a time")
+    if args.paths.count("-") > 1:
+        raise UserError("usage", "standard input can be read once only; give - once")
+    if not args.json:
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    status = 0
+    counts: dict[str, int] = {}
+    for path in _without_twins(args.paths):
+        try:
+            diagnosis = _diagnose(path, args)
+        except UserError as error:
+            status = 2
+            counts["unreadable"] = counts.get("unreadable", 0) + 1
+            _refuse(path, error, args)
+            continue
+        counts[diagnosis.verdict] = counts.get(diagnosis.verdict, 0) + 1
+        if diagnosis.verdict != "healthy":
+            status = max(status, 1)
+        _show(diagnosis, args)
+    if args.summary:
+        print("  ".join(f"{word} {n}" for word, n in counts.items()))
+    return status
+
+
+def _diagnose(path: str, args: argparse.Namespace) -> Diagnosis:
+    from loramon.diagnosis import diagnose
+
+    with _readable(path) as place:
+        return diagnose(place, telemetry=args.telemetry, lang=language(args), name=path, run_config=args.run_config)
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[Path]:
+    if path != "-":
+        yield Path(path)
+        return
+    from loramon.sources.stdin import spill_stdin
+
+    spool = spill_stdin()
+    try:
+        yield spool.path
+    finally:
+        spool.close()
+
+
+def _without_twins(paths: list[str]) -> list[str]:
+    """NAME.out and NAME.err given together are one source, under the name that came first."""
+    from loramon.sources.discover import pair
+
+    seen: set[Path] = set()
+    kept = []
+    for path in paths:
+        both = pair(Path(path)) if path != "-" else []
+        if len(both) == 2:
+            if both[0].resolve() in seen:
+                continue
+            seen.add(both[0].resolve())
+        kept.append(path)
+    return kept
+
+
+def _refuse(path: str, error: UserError, args: argparse.Namespace) -> None:
+    from loramon.text import sanitise
+
+    if args.json:
+        from loramon.diagnosis import SCHEMA
+        from loramon.report.json import error_line
+
+        print(error_line(SCHEMA, path, error), flush=True)
+    else:
+        print(f"loramon: {sanitise(error.message)}", file=sys.stderr)
+
+
+def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
+    if args.json:
+        from loramon.report.json import line
+
+        print(line(diagnosis.to_dict()), flush=True)
+        return
+    from loramon.report.text import Style, page, short
+
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    style = Style(width, wants_ascii(args), wants_colour(args), language(args))
+    one_line = args.summary or args.format == "short"
+    sys.stdout.write(short(diagnosis, style) if one_line else page(diagnosis, style))
+    if not one_line and len(args.paths) > 1:
+        print()

@@ -1,0 +1,301 @@
+"""`diagnose`: one path in, one diagnosis out, through the same engine that watches live."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loramon import __version__
+from loramon.advice.advisor import advise
+from loramon.advice.words import remedy_text
+from loramon.alarms import AlarmLog
+from loramon.clock import Clock, SystemClock
+from loramon.engine import Engine
+from loramon.errors import UserError
+from loramon.events import Chunk, Finding
+from loramon.excerpt import Excerpts
+from loramon.i18n import Language, finding_text, message
+from loramon.run import Run
+from loramon.run_files import read_configs
+from loramon.sources.discover import Source, discover
+from loramon.speed import seconds_per_step
+from loramon.symptoms import nan_step
+from loramon.triage import Opinion, opinion
+
+SCHEMA = "loramon.diagnosis/1"
+CHUNK_BYTES = 1 << 19
+FRESH_STEPS = 10
+
+SETTINGS = (
+    "architecture", "base_model", "prediction_type", "timestep_sampling", "flow_shift", "network_type", "rank", "alpha",
+    "learning_rate", "unet_lr", "text_encoder_lr", "optimizer", "optimizer_args", "lr_scheduler", "lr_warmup_steps",
+    "lr_cycles", "batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "activation_offload",
+    "cache_latents", "cache_latents_to_disk", "cache_text_encoder_outputs", "train_text_encoder", "resolution", "frames",
+    "bucketing", "mixed_precision", "full_half_precision", "quantization", "blocks_to_swap", "attention", "compile",
+    "dataloader_workers", "max_steps", "max_epochs", "min_snr_gamma", "noise_offset", "max_grad_norm",
+    "scale_weight_norms", "vae_fix", "save_every", "sample_every", "num_images", "repeats", "resume", "output_dir",
+    "logging_dir", "seed",
+)  # fmt: skip
+FACTS = ("gpu_name", "gpu_capacity_gib", "gpu_free_gib", "tried_to_allocate_gib", "pytorch_allocated_gib", "pytorch_reserved_gib",
+         "reserved_unallocated_gib", "process_gib", "other_processes_gib", "gpu_index", "exit_code", "signal", "host", "device",
+         "module", "port", "path")  # fmt: skip
+
+
+@dataclass
+class Diagnosis:
+    """What is to be said of one source. `to_dict` gives the object of the contract."""
+
+    source: str
+    engine: Engine
+    said: Opinion
+    alarms: AlarmLog
+    lang: Language = "en"
+    earlier: list[tuple[Run, Opinion]] = field(default_factory=list)
+    cannot_tell: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        """The launch that is the answer: the last one."""
+        return self.engine.run
+
+    @property
+    def verdict(self) -> str:
+        """`healthy`, `warning` or `critical`."""
+        return self.said.verdict
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Gravest first."""
+        return self.said.findings
+
+    @property
+    def primary(self) -> Finding | None:
+        """The finding that explains the outcome."""
+        return next((f for f in self.said.findings if f.id == self.said.primary), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object of `diagnose --json`, ready for `json.dumps` (non-finite numbers are words)."""
+        run = self.run
+        progress, metrics = progress_of(run), metrics_of(run, self._shown_sec_per_step)
+        progress["eta_s"] = eta_s(run, metrics)
+        return {
+            "schema": SCHEMA,
+            "loramon_version": __version__,
+            "source": self.source,
+            "trainer": run.trainer,
+            "status": self.said.status,
+            "verdict": self.verdict,
+            "primary": self.said.primary,
+            "progress": progress,
+            "metrics": {k: plain(v) for k, v in metrics.items()},
+            "time": times_of(run),
+            "settings": settings_of(run),
+            "facts": facts_of(run, self.said),
+            "findings": [self._finding(f) for f in self.said.findings],
+            "alarms": [{**a.to_dict(), "t_s": plain(a.t_s)} for a in self.alarms.alarms],
+            "runs": [self._earlier(r, o) for r, o in self.earlier],
+            "coverage": self._coverage(),
+        }
+
+    @property
+    def _shown_sec_per_step(self) -> float | None:
+        shown = (lane.parser.shown_sec_per_step for lane in self.engine.logs.values())
+        return next((s for s in shown if s is not None), None)
+
+    def _finding(self, finding: Finding) -> dict[str, Any]:
+        text = finding_text(finding.id, finding.variant, finding.numbers, self.lang)
+        level = "certain" if finding.confidence >= 0.9 else "likely" if finding.confidence >= 0.65 else "possible"
+        return {
+            "id": finding.id, "severity": finding.severity, "title": text.title, "explanation": text.explanation,
+            "confidence": finding.confidence, "level": level,
+            "first_step": finding.first_step, "last_step": finding.last_step, "alarm_step": finding.alarm_step,
+            "eta_step": finding.eta_step,
+            "evidence": [{"line": e.line, "offset": e.offset, "step": e.step, "text": e.text} for e in finding.evidence],
+            "excluded": [{"id": x.id, "why": message(f"excluded.{x.why}", self.lang, **x.numbers)} for x in finding.excluded],
+            "remedies": [
+                {**remedy_text(r, self.lang), "setting": r.setting, "flag": r.flag,
+                 "current": plain(r.current), "suggested": plain(r.suggested), "basis": r.basis, "source": r.source}
+                for r in finding.remedies
+            ],
+        }  # fmt: skip
+
+    def _earlier(self, run: Run, said: Opinion) -> dict[str, Any]:
+        return {"trainer": run.trainer, "status": said.status, "verdict": said.verdict, "primary": said.primary,
+                "progress": progress_of(run), "first_line": run.first_place.line if run.first_place else None}  # fmt: skip
+
+    def _coverage(self) -> dict[str, Any]:
+        logs = self.engine.logs.values()
+        run = self.run
+        return {
+            "lines": sum(lane.parser.n_lines for lane in logs),
+            "lines_unknown": sum(lane.parser.n_unknown for lane in logs),
+            "format": "named" if run.trainer and run.trainer != "tensorboard" else "generic",
+            "telemetry_aligned_by": run.timeline.t_from if self.engine.gpu.t_s.n else None,
+            "cannot_tell": [*self.cannot_tell, *({"id": k, "why": v} for k, v in run.off.items())],
+            "corrupt_records": sum(lane.n_corrupt for lane in self.engine.events.values()),
+        }
+
+
+# ---------------------------------------------------------------- reading
+
+
+def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Language = "en", name: str | None = None,
+             clock: Clock | None = None, run_config: str | Path | None = None) -> Diagnosis:  # fmt: skip
+    """Reads a log, event file, event folder or run folder at once and says what went wrong and what to do.
+
+    `telemetry`: an `nvidia-smi` CSV of the same time. `name`: what the diagnosis calls the source. Raises UserError
+    for what cannot be read.
+    """
+    source = discover(Path(path), name or str(path))
+    engine = Engine()
+    if telemetry is not None:
+        from loramon.sources.telemetry_log import read_telemetry
+
+        engine.feed_gpu(read_telemetry(Path(telemetry)).samples)
+    read(engine, source)
+    if run_config is not None:
+        source.configs.append(Path(run_config))
+    read_configs(engine.run, source.configs)
+    now = (clock or SystemClock()).now_s()
+    return conclude(engine, source, lang, now)
+
+
+def read(engine: Engine, source: Source) -> None:
+    """Feeds all files of a source: the log first, since it says where runs begin, then the events of the newest run."""
+    for log in source.logs:
+        for chunk in chunks(log, source.name if len(source.logs) == 1 else str(log), source.name):
+            engine.feed(chunk)
+        if len(source.logs) == 1:
+            engine.finish(source.name)
+        else:
+            engine.finish(str(log))
+    for file in source.events:
+        folder = str(source.events_folder or file.parent)
+        for chunk in chunks(file, str(file), source.name):
+            engine.feed(chunk, events_of=folder)
+    engine.finish()
+
+
+def chunks(path: Path, name: str, shown: str) -> Iterator[Chunk]:
+    """The bytes of a file from its beginning. Raises UserError where it cannot be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            offset = 0
+            while data := file.read(CHUNK_BYTES):
+                yield Chunk(name, offset, data)
+                offset += len(data)
+    except PermissionError:
+        raise UserError("unreadable", f"{shown}: permission denied; check the rights of the file") from None
+    except OSError as error:
+        raise UserError("unreadable", f"{shown}: {error.strerror or error}") from None
+
+
+def conclude(engine: Engine, source: Source, lang: Language, now_s: float | None) -> Diagnosis:
+    """Today's opinion on what was read."""
+    files = {source.name if len(source.logs) == 1 else str(p): p for p in source.logs}
+    excerpts = Excerpts(files)
+    opinions = []
+    for i, run in enumerate(engine.session.runs):
+        last = i == len(engine.session.runs) - 1
+        fresh = last and now_s is not None and is_fresh(run, source, now_s)
+        said = opinion(run, run.alarm_log(), excerpts, fresh, bool(source.logs))
+        settings = {**settings_of(run)}
+        for finding in said.findings:
+            finding.remedies = advise(finding, settings, run.trainer, {**facts_of(run, said), **finding.numbers})
+        opinions.append((run, said))
+    run, said = opinions[-1]
+    earlier = [(r, o) for r, o in opinions[:-1] if r.progress.step is not None or o.findings]
+    cannot = []
+    if not engine.gpu.t_s.n:
+        cannot.append({"id": "vram-saturation", "why": message("cannot.no-telemetry", lang)})
+    if run.best("loss") is None:
+        cannot.append({"id": "loss-divergence", "why": message("cannot.no-loss", lang)})
+    return Diagnosis(source.name, engine, said, run.alarm_log(), lang, earlier, cannot)
+
+
+def is_fresh(run: Run, source: Source, now_s: float) -> bool:
+    """Written to within ten of its own steps (at least 30 s), so that it may still be running."""
+    newest = max((p.stat().st_mtime for p in (*source.logs, *source.events) if p.exists()), default=0.0)
+    pace, _ = seconds_per_step(run.tick_step.view, run.tick_t_s.view)
+    return now_s - newest < max(30.0, FRESH_STEPS * (pace or 0.0))
+
+
+# ---------------------------------------------------------------- parts of the object
+
+
+def plain(value: object) -> object:
+    """A value that JSON can hold: non-finite numbers as words, whole floats as they are."""
+    if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
+        return value
+    if isinstance(value, float) or hasattr(value, "item"):
+        number = float(value)  # type: ignore[arg-type]
+        if math.isnan(number):
+            return "nan"
+        return number if math.isfinite(number) else "inf" if number > 0 else "-inf"
+    return str(value)
+
+
+def progress_of(run: Run) -> dict[str, Any]:
+    p = run.progress
+    step = p.step if run.steps_known else None
+    return {"step": step, "total_steps": p.total_steps, "epoch": plain(p.epoch), "total_epochs": plain(p.total_epochs), "eta_s": None}
+
+
+def metrics_of(run: Run, shown: float | None = None) -> dict[str, Any]:
+    loss, lr = run.best("loss"), run.best("lr")
+    pace, pace_last = seconds_per_step(run.tick_step.view, run.tick_t_s.view)
+    if pace is None:
+        pace = pace_last = shown
+    return {
+        "loss_kind": None if loss is None else "step" if loss.kind == "step" else "mean",
+        "loss_first": loss.first if loss else None,
+        "loss_last": loss.last if loss else None,
+        "loss_min": loss.lowest if loss else None,
+        "loss_nan_step": nan_step(run, run.alarm_log()),
+        "lr_last": lr.last if lr else None,
+        "sec_per_step": pace,
+        "sec_per_step_last": pace_last,
+    }
+
+
+def eta_s(run: Run, metrics: Mapping[str, Any]) -> float | None:
+    p, pace = run.progress, metrics["sec_per_step_last"]
+    if p.step is None or p.total_steps is None or pace is None or p.step > p.total_steps:
+        return None
+    return round((p.total_steps - p.step) * float(pace), 1)
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    return {name: plain(found.value) for name in SETTINGS if (found := run.settings.get(name)) is not None and found.value is not None}
+
+
+def facts_of(run: Run, said: Opinion) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: plain(fact.value) for name, fact in run.facts.items() if name in FACTS}
+    for finding in said.findings:
+        if finding.severity == "note":
+            continue
+        for name in FACTS:
+            if name in finding.numbers and finding.numbers[name] is not None:
+                facts.setdefault(name, plain(finding.numbers[name]))
+    return facts
+
+
+def times_of(run: Run) -> dict[str, Any]:
+    line = run.timeline
+
+    def iso(wall_s: float | None) -> str | None:
+        if wall_s is None or not math.isfinite(wall_s):
+            return None
+        return datetime.datetime.fromtimestamp(wall_s).astimezone().isoformat(timespec="seconds")
+
+    t = run.tick_t_s.view
+    ended = line.wall_s(float(t[-1])) if run.tick_t_s.n else None
+    if line.last_wall_s is not None:
+        ended = max(ended or line.last_wall_s, line.last_wall_s)
+    started = line.first_wall_s if line.first_wall_s is not None else line.wall_s(float(t[0])) if run.tick_t_s.n else None
+    phases = {"train": round(float(t[-1]) - float(t[0]), 1)} if run.tick_t_s.n > 1 else {}
+    return {"started": iso(started), "ended": iso(ended), "by_phase_s": phases, "from": line.t_from}

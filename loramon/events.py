@@ -1,0 +1,398 @@
+"""The vocabulary of the program: what sources emit, what parsers find, what detectors tell.
+
+Units stand in the names: `_s` seconds, `_bytes`, `_pct` 0 to 100, `_w` watts, `_c` degrees Celsius, `_mhz`.
+Unknown is None. NaN and infinities stay as they are: they are the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Severity = Literal["note", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("note", "warning", "critical")
+
+TimeFrom = Literal["arrival", "stamp", "wall", "start", "bar", "mtime"]
+"""How the time of something is known, most trusted first: recorded arrival, a stamp in the line, the event file's wall
+time, a common start, the progress bar's elapsed time, the file's time of modification."""
+
+LossKind = Literal["step", "interval", "running"]
+"""`step`: the loss of one step. `interval`: the mean since the last record, records do not overlap (HF logging_steps).
+`running`: a moving or cumulative mean; neighbouring values are not independent (kohya's avr_loss)."""
+
+Phase = Literal["download", "load", "quantize", "cache", "train", "sample", "validate", "save"]
+
+
+# ---------------------------------------------------------------- what sources emit
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Unread bytes of a source. `t_s`: Unix time of arrival where they were seen arriving, else None."""
+
+    source: str
+    offset: int
+    data: bytes
+    t_s: float | None = None
+
+
+SourceChange = Literal["opened", "rotated", "truncated", "replaced", "deleted", "corrupt", "dropped", "late", "unreadable", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEvent:
+    """Something happened to a source itself. `n_bytes`: how much was lost or skipped, where that is known."""
+
+    source: str
+    change: SourceChange
+    detail: str = ""
+    n_bytes: int | None = None
+    t_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEvent:
+    """A process was started, attached to, seen to exit, or lost from sight."""
+
+    change: Literal["started", "attached", "exited", "lost"]
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    t_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSample:
+    """One reading of one GPU, as NVML or a telemetry log gives it. What the card or the log lacks is None."""
+
+    t_s: float
+    index: int | None = None
+    uuid: str | None = None
+    name: str | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    memory_shared_bytes: int | None = None
+    utilization_gpu_pct: float | None = None
+    utilization_memory_pct: float | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    sm_clock_mhz: float | None = None
+    sm_clock_max_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    temperature_c: float | None = None
+    clock_event_reasons: int | None = None
+    pcie_rx_bytes_per_s: float | None = None
+    pcie_tx_bytes_per_s: float | None = None
+    pstate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """One reading of the host and the job's process tree."""
+
+    t_s: float
+    cpu_pct: float | None = None
+    memory_used_bytes: int | None = None
+    memory_total_bytes: int | None = None
+    swap_used_bytes: int | None = None
+    job_rss_bytes: int | None = None
+    disk_free_bytes: int | None = None
+
+
+# ---------------------------------------------------------------- what parsers find
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a source: `offset` of the first byte of the record, `line` counted by `\\n` from 1."""
+
+    source: str
+    offset: int
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of text, sanitised. `redraw`: part of a carriage-return sequence. `cut`: longer in the file than here."""
+
+    text: str
+    place: Place
+    redraw: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the run is. Every field may be unknown."""
+
+    step: int | None = None
+    total_steps: int | None = None
+    epoch: float | None = None
+    total_epochs: float | None = None
+    phase: Phase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of the run under the contract's name, with the place or file where it was read."""
+
+    name: str
+    value: object
+    read_from: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSeen:
+    """A line that only this trainer prints. The most specific one wins (see `parsers`)."""
+
+    trainer: str
+    place: Place
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A line that stands only at the start of a run: what follows belongs to a new launch.
+
+    `buffered`: it goes to standard output, which may come out long after the bar on standard error: it counts only
+    where the run before it has ended.
+    """
+
+    place: Place
+    text: str
+    buffered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number or name read off a message (`gpu_capacity_gib`, `exit_code`, `signal` ...)."""
+
+    name: str
+    value: object
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A recognised happening: row `row` of the catalogue matched this text.
+
+    `id` is the finding id that the row names. `wrapper`: the text only reports that another process failed, so it is
+    never the cause. `numbers`: what was read off the text. `frames`: innermost last, the source lines of a traceback.
+    `chain`: exceptions raised while another was handled share a number.
+    """
+
+    id: str
+    row: str
+    severity: Severity
+    place: Place
+    text: str
+    wrapper: bool = False
+    fatal: bool = True
+    exception: str | None = None
+    numbers: Mapping[str, object] = field(default_factory=dict)
+    frames: tuple[str, ...] = ()
+    rank: int | None = None
+    chain: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The trainer's own word that it ended: `completed`, `interrupted`, `killed`, or a launcher's exit status."""
+
+    how: Literal["completed", "interrupted", "killed", "exited", "epilogue"]
+    place: Place
+    text: str
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights were written."""
+
+    path: str
+    place: Place
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleImage:
+    """A sample was made."""
+
+    place: Place
+    step: int | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A wall-clock time printed in a line: Unix seconds, read as local time where no zone is printed."""
+
+    wall_s: float
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSeen:
+    """The run says that it is doing this now."""
+
+    phase: Phase
+    place: Place
+
+
+Payload = (
+    Setting | TrainerSeen | Launch | Fact | Failure | End | Checkpoint | SampleImage | Stamp | PhaseSeen | Progress
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The envelope of everything that is not a column.
+
+    `seq` counts within the source; `t_s` is on the run's time axis, None where no time is known; `t_from` says how it
+    is known. `step` is the newest step at that moment. `provisional`: the newest redraw of a bar, not confirmed by a
+    later one: screens may show it, columns and detectors never see it.
+    """
+
+    source: str
+    seq: int
+    payload: Payload
+    place: Place
+    t_s: float | None = None
+    t_from: TimeFrom | None = None
+    step: int | None = None
+    provisional: bool = False
+
+
+@dataclass(slots=True)
+class Rows:
+    """New rows of one series, in the order of the source. Equal lengths; `t_s` is NaN where no time is known.
+
+    `step` int64, `value` float64, `t_s` float64 (seconds on the source's own clock), `offset` int64 (byte of the
+    record). `steps_known` is False where the log tells no step and `step` only counts the records.
+    """
+
+    tag: str
+    kind: LossKind
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+    t_s: NDArray[np.float64]
+    offset: NDArray[np.int64]
+    t_from: TimeFrom = "bar"
+    steps_known: bool = True
+
+
+@dataclass(slots=True)
+class Batch:
+    """One stretch of a source: first its rows, then the events behind them. `launch`: a new run begins with it.
+
+    `nan_hidden`: the trainer prints 0 for a non-finite loss. `progress`: where the run is at the end of the stretch.
+    """
+
+    source: str
+    rows: list[Rows] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    progress: Progress | None = None
+    trainer: str | None = None
+    nan_hidden: bool = False
+    launch: bool = False
+    breaks_t_s: list[float] = field(default_factory=list)
+
+
+# ---------------------------------------------------------------- what detectors tell
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A detector tells `id` at row or tick: what a live watcher hears at that moment. Numbers only, never sentences.
+
+    `since_step`: where the symptom began, as far as it is known now. `resolves`: the id comes back to normal here,
+    nothing new is told.
+    """
+
+    id: str
+    severity: Severity
+    step: int | None
+    t_s: float | None
+    since_step: int | None = None
+    numbers: Mapping[str, object] = field(default_factory=dict)
+    place: Place | None = None
+    resolves: bool = False
+
+
+@dataclass(slots=True)
+class Alarm:
+    """One entry of the append-only list. Only the last two fields may be set later, once."""
+
+    id: str
+    severity: Severity
+    step: int | None
+    t_s: float | None
+    resolved_step: int | None = None
+    superseded_by: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "id": self.id, "severity": self.severity, "step": self.step, "t_s": self.t_s,
+            "resolved_step": self.resolved_step, "superseded_by": self.superseded_by,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A line or a figure that a finding rests on. `text` is the line's own words, or None for a figure alone."""
+
+    line: int | None
+    offset: int | None
+    step: int | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A rival explanation that was weighed; `why` names a sentence of the catalogue of texts, with its numbers."""
+
+    id: str
+    why: str
+    numbers: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """Something to do, in the run's own trainer's words. `action` and `why` are keys of texts until they are shown."""
+
+    row: str
+    setting: str | None
+    flag: str | None
+    current: object
+    suggested: object
+    effect: str
+    cost: str
+    basis: Literal["measured", "documented", "experience"]
+    source: str
+    numbers: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Finding:
+    """Today's opinion on one id. Numbers and evidence; sentences are made at the edge, in the reader's language."""
+
+    id: str
+    severity: Severity
+    confidence: float
+    variant: str = ""
+    first_step: int | None = None
+    last_step: int | None = None
+    alarm_step: int | None = None
+    eta_step: int | None = None
+    numbers: dict[str, object] = field(default_factory=dict)
+    evidence: list[Evidence] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+    remedies: list[Remedy] = field(default_factory=list)
+    order: tuple[float, ...] = ()

@@ -1,0 +1,1 @@
+"""Recordings: the facts of a watched run, and their player."""

@@ -1,0 +1,1 @@
+"""Diagnoses as pages: text, one line, JSON."""

@@ -1,0 +1,213 @@
+"""A diagnosis as a page for a person: the verdict in plain words first, then the cause, the proof and what to do."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loramon.diagnosis import Diagnosis
+from loramon.i18n import Language, message
+from loramon.report.chart import loss_chart
+from loramon.units import format_duration_s
+
+MARKS = {"note": ("·", "-"), "warning": ("▲", "!"), "critical": ("✖", "X"), "healthy": ("✔", "+")}
+COLOURS = {"note": "2", "warning": "33;1", "critical": "31;1", "healthy": "32;1", "bold": "1", "dim": "2"}
+SHOWN_SETTINGS = ("architecture", "rank", "alpha", "learning_rate", "unet_lr", "text_encoder_lr", "optimizer", "batch_size",
+                  "gradient_accumulation_steps", "resolution", "mixed_precision")  # fmt: skip
+KEPT_NOTES = 6
+
+
+class Say(Protocol):
+    """A message in the page's language."""
+
+    def __call__(self, key: str, **numbers: object) -> str: ...
+
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the page may look: columns, ASCII only, colours or none, language."""
+
+    width: int = 80
+    ascii_only: bool = False
+    colour: bool = False
+    lang: Language = "en"
+
+    def paint(self, text: str, kind: str) -> str:
+        return f"\x1b[{COLOURS[kind]}m{text}\x1b[0m" if self.colour else text
+
+    def mark(self, kind: str) -> str:
+        return MARKS[kind][1 if self.ascii_only else 0]
+
+
+def page(diagnosis: Diagnosis, style: Style) -> str:
+    """The whole report as text, ending with a newline."""
+    d = diagnosis.to_dict()
+    def say(key: str, **numbers: object) -> str:
+        return message(key, style.lang, **numbers)
+
+    lines = [*_head(d, style, say), ""]
+    findings = [f for f in d["findings"] if f["severity"] != "note"]
+    primary = next((f for f in d["findings"] if f["id"] == d["primary"]), None)
+    if primary is not None and primary in findings:
+        findings.remove(primary)
+        findings.insert(0, primary)
+    for finding in findings:
+        lines += [*_finding(finding, style, say), ""]
+    lines += _notes([f for f in d["findings"] if f["severity"] == "note"], style, say)
+    chart = _chart(diagnosis, style)
+    if chart:
+        lines += [style.paint(say("report.loss"), "bold"), *chart, ""]
+    if d["runs"]:
+        lines += [say("report.earlier", n=len(d["runs"])), *(_earlier(r, style) for r in d["runs"]), ""]
+    text = "\n".join(lines).rstrip() + "\n"
+    return _to_ascii(text) if style.ascii_only else text
+
+
+def short(diagnosis: Diagnosis, style: Style) -> str:
+    """One line: source, verdict, cause, where it stood. What scripts and people with many logs read."""
+    d = diagnosis.to_dict()
+    cause = next((f for f in d["findings"] if f["id"] == d["primary"]), None)
+    parts = [d["source"], d["verdict"], d["primary"] or "-", d["trainer"] or "-", d["status"], _steps(d, style.lang) or "-"]
+    if cause is not None:
+        parts.append(cause["title"])
+    text = "  ".join(parts)
+    return (_to_ascii(text) if style.ascii_only else text) + "\n"
+
+
+# ---------------------------------------------------------------- parts of the page
+
+
+def _head(d: dict[str, Any], style: Style, say: Say) -> list[str]:
+    kind = d["verdict"]
+    word = say(f"verdict.{kind}")
+    first = f"{style.paint(style.mark(kind) + ' ' + word, kind)}  {d['source']}"
+    about = [x for x in (d["trainer"] or say("report.unknown-trainer"), say(f"status.{d['status']}"), _steps(d, style.lang)) if x]
+    m = d["metrics"]
+    if m["loss_last"] is not None:
+        about.append(f"{say('report.loss')} {_number(m['loss_last'])}" + (f" ({say('report.mean')})" if m["loss_kind"] == "mean" else ""))
+    if m["sec_per_step_last"] is not None:
+        about.append(f"{_number(m['sec_per_step_last'])} {say('report.sec-per-step')}")
+    settings = [f"{k} {d['settings'][k]}" for k in SHOWN_SETTINGS if k in d["settings"]]
+    lines = [first, *_wrap(" · ".join(about), style, "  ")]
+    if settings:
+        lines += _wrap(" · ".join(settings), style, "  ")
+    time = d["time"]
+    if time["started"]:
+        lines += _wrap(f"{time['started']} – {time['ended'] or '?'}", style, "  ")
+    return lines
+
+
+def _finding(finding: dict[str, Any], style: Style, say: Say) -> list[str]:
+    kind = finding["severity"]
+    lines = [f"{style.paint(style.mark(kind) + ' ' + finding['title'], kind)}  [{finding['id']}]"]
+    lines += _wrap(finding["explanation"], style, "  ")
+    if finding["evidence"]:
+        lines.append(f"  {style.paint(say('report.evidence'), 'bold')}")
+        for e in finding["evidence"][:3]:
+            where = say("report.line", n=e["line"]) if e["line"] is not None else ""
+            lines += _wrap(f"{where + ': ' if where else ''}{e['text'] or ''}", style, "    ")
+    for x in finding["excluded"]:
+        lines += _wrap(f"{x['id']}: {x['why']}", style, "    ")
+    if finding["remedies"]:
+        lines.append(f"  {style.paint(say('report.what-to-do'), 'bold')}")
+        for i, r in enumerate(finding["remedies"], 1):
+            lines += _wrap(f"{i}. {r['action']}", style, "    ", "       ")
+            if r["why"]:
+                lines += [style.paint(x, "dim") for x in _wrap(r["why"], style, "       ")]
+    return lines
+
+
+def _notes(notes: list[dict[str, Any]], style: Style, say: Say) -> list[str]:
+    if not notes:
+        return []
+    lines = [style.paint(say("report.notes"), "bold")]
+    for finding in notes[:KEPT_NOTES]:
+        where = f" ({say('report.line', n=finding['evidence'][0]['line'])})" if finding["evidence"] and finding["evidence"][0]["line"] else ""
+        lines += _wrap(f"{style.mark('note')} {finding['title']}{where}  [{finding['id']}]", style, "  ", "    ")
+    return [*lines, ""]
+
+
+def _chart(diagnosis: Diagnosis, style: Style) -> list[str]:
+    series = diagnosis.run.best("loss")
+    if series is None or series.n_rows < 3:
+        return []
+    width = min(style.width, 100)
+    steps, values = series.curve(width - 8)
+    return loss_chart(steps, values, width, 12, style.ascii_only)
+
+
+def _earlier(run: dict[str, Any], style: Style) -> str:
+    p = run["progress"]
+    step = "-" if p["step"] is None else p["step"]
+    words = (run["trainer"] or "-", run["status"], run["verdict"], run["primary"] or "-", f"{step}/{p['total_steps'] or '?'}")
+    return f"  {style.mark('note')} {'  '.join(words)}"
+
+
+def _steps(d: dict[str, Any], lang: Language) -> str:
+    p = d["progress"]
+    if p["step"] is None and p["total_steps"] is None:
+        return ""
+    text = message("report.step", lang, step=p["step"] if p["step"] is not None else "?", total=p["total_steps"] or "?")
+    if p["eta_s"] and d["status"] == "running":
+        text += f", {format_duration_s(p['eta_s'])}"
+    return text
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+
+
+def _cells(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _wrap(text: str, style: Style, indent: str, rest: str | None = None) -> list[str]:
+    """Lines no wider than the page; Japanese breaks anywhere, a word that is too long is cut."""
+    rest = indent if rest is None else rest
+    lines: list[str] = []
+    for part in text.split("\n"):
+        line, lead = "", indent if not lines else rest
+        for token in _tokens(part):
+            if _cells(lead + line + token.rstrip()) > style.width and line:
+                lines.append((lead + line).rstrip())
+                line, lead = "", rest
+                token = token.lstrip()
+            while _cells(lead + token.rstrip()) > style.width and len(token) > 8:
+                fit = max(8, style.width - _cells(lead))
+                while _cells(token[:fit]) > style.width - _cells(lead) and fit > 8:
+                    fit -= 1
+                lines.append(lead + token[:fit])
+                token, lead = token[fit:], rest
+            line += token
+        if line.strip() or not lines:
+            lines.append((lead + line).rstrip())
+    return lines
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = []
+    word = ""
+    for c in text:
+        if unicodedata.east_asian_width(c) in "WF":
+            if word:
+                tokens.append(word)
+                word = ""
+            if c in "。、）」』！？：" and tokens:
+                tokens[-1] += c
+            else:
+                tokens.append(c)
+        elif c == " ":
+            tokens.append(word + " ")
+            word = ""
+        else:
+            word += c
+    return [*tokens, word] if word else tokens
+
+
+_ASCII = str.maketrans({"·": "|", "→": "->", "…": "...", "–": "-", "×": "x", "÷": "/", "≥": ">=", "≤": "<=", "“": '"', "”": '"', "’": "'"})
+
+
+def _to_ascii(text: str) -> str:
+    return text.translate(_ASCII).encode("ascii", "replace").decode()

@@ -1,0 +1,235 @@
+"""One launch of a training, and the launches that one source holds.
+
+A run is written by one place only, the engine; everything else reads it. `revision` grows with each change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loramon.alarms import AlarmLog, by_step, by_time
+from loramon.events import (
+    Batch,
+    Checkpoint,
+    End,
+    Event,
+    Fact,
+    Failure,
+    Launch,
+    Place,
+    Progress,
+    Rows,
+    SampleImage,
+    Setting,
+    Stamp,
+    Told,
+    TrainerSeen,
+)
+from loramon.series import Series
+from loramon.timeline import Timeline
+
+KEEP_EVENTS = 2000
+TICKS = "ticks"
+"""The lane of what was told at ticks."""
+ARRIVAL = "*"
+"""The one lane of a live run."""
+KIND_ORDER = ("step", "interval", "running")
+
+
+@dataclass(slots=True)
+class Happening:
+    """A failure or an end, with the step that the run had reached."""
+
+    what: Failure | End
+    step: int | None
+    t_s: float | None
+    seq: int
+
+
+Scalar = TypeVar("Scalar", np.float64, np.int64)
+
+
+class GrowingColumn(Generic[Scalar]):
+    """A float64 or int64 column that grows at its end without copying what it holds each time."""
+
+    def __init__(self, dtype: type[Scalar]) -> None:
+        self._data: NDArray[Scalar] = np.zeros(1024, dtype)
+        self.n = 0
+
+    def extend(self, values: NDArray[Scalar]) -> None:
+        """Appends values; views handed out before stay as they are."""
+        need = self.n + len(values)
+        if need > len(self._data):
+            grown = np.zeros(max(need, 2 * len(self._data)), self._data.dtype)
+            grown[: self.n] = self._data[: self.n]
+            self._data = grown
+        self._data[self.n : need] = values
+        self.n = need
+
+    @property
+    def view(self) -> NDArray[Scalar]:
+        """What the column holds now."""
+        return self._data[: self.n]
+
+
+@dataclass
+class Run:
+    """Everything read of one launch. Columns live in `series`, happenings in order; opinions are made elsewhere."""
+
+    first_place: Place | None = None
+    trainer: str | None = None
+    trainer_place: Place | None = None
+    trainer_text: str = ""
+    settings: dict[str, Setting] = field(default_factory=dict)
+    facts: dict[str, Fact] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    steps_known: bool = True
+    series: dict[tuple[str, str], Series] = field(default_factory=dict)
+    happenings: list[Happening] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    samples: list[SampleImage] = field(default_factory=list)
+    n_failures: dict[str, int] = field(default_factory=dict)
+    timeline: Timeline = field(default_factory=Timeline)
+    revision: int = 0
+    lanes: dict[str, list[Told]] = field(default_factory=dict)
+    arrival_order: bool = False
+    breaks_t_s: list[float] = field(default_factory=list)
+    first_step_seen: int | None = None
+    nan_hidden: bool = False
+    off: dict[str, str] = field(default_factory=dict)
+    """Detectors and parsers that were switched off, and why."""
+
+    def __post_init__(self) -> None:
+        self.tick_source: str | None = None
+        self.tick_step = GrowingColumn(np.int64)
+        self.tick_t_s = GrowingColumn(np.float64)
+
+    def apply(self, batch: Batch) -> None:
+        """Takes in the events and the progress of a batch; its rows were added by `add_rows` before."""
+        self.revision += 1
+        if batch.trainer is not None:
+            self.trainer = self.trainer or batch.trainer
+        self.nan_hidden = self.nan_hidden or batch.nan_hidden
+        self.breaks_t_s += batch.breaks_t_s
+        for event in batch.events:
+            self._event(event)
+        if batch.progress is not None:
+            new = batch.progress
+            old = self.progress
+            self.progress = Progress(
+                new.step if new.step is not None else old.step,
+                new.total_steps if new.total_steps is not None else old.total_steps,
+                new.epoch if new.epoch is not None else old.epoch,
+                new.total_epochs if new.total_epochs is not None else old.total_epochs,
+                new.phase or old.phase,
+            )
+
+    def _event(self, event: Event) -> None:
+        payload = event.payload
+        if self.first_place is None:
+            self.first_place = event.place
+        if isinstance(payload, TrainerSeen):
+            self.trainer, self.trainer_place, self.trainer_text = payload.trainer, payload.place, payload.text
+        elif isinstance(payload, Setting):
+            self.settings[payload.name] = payload
+        elif isinstance(payload, Fact):
+            self.facts.setdefault(payload.name, payload)
+        elif isinstance(payload, (Failure, End)):
+            if isinstance(payload, Failure) and payload.wrapper:
+                for name in ("exit_code", "signal"):
+                    if payload.numbers.get(name) is not None:
+                        self.facts.setdefault(name, Fact(name, payload.numbers[name], payload.place))
+            key = payload.row if isinstance(payload, Failure) else payload.how
+            self.n_failures[key] = self.n_failures.get(key, 0) + 1
+            if self.n_failures[key] <= 50 and len(self.happenings) < KEEP_EVENTS:
+                self.happenings.append(Happening(payload, event.step, event.t_s, event.seq))
+        elif isinstance(payload, Checkpoint):
+            if len(self.checkpoints) < KEEP_EVENTS:
+                self.checkpoints.append(payload if payload.step is not None else Checkpoint(payload.path, payload.place, event.step))
+        elif isinstance(payload, SampleImage):
+            if len(self.samples) < KEEP_EVENTS:
+                self.samples.append(payload)
+        elif isinstance(payload, Stamp):
+            self.timeline.stamp(payload.wall_s, event.t_s if event.t_from == "bar" else None)
+        elif isinstance(payload, Launch):
+            self.first_place = payload.place
+
+    def add_rows(self, source: str, rows: Rows) -> Series:
+        """Appends rows to the series they belong to; the steps' times also feed the run's speed."""
+        if rows.tag == "step":
+            self._tick_rows(source, rows)
+        key = (source, rows.tag)
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = Series(source, rows.tag, rows.kind, rows.steps_known)
+        series.steps_known = series.steps_known and rows.steps_known
+        series.add(rows)
+        if not rows.steps_known:
+            self.steps_known = False
+        return series
+
+    def _tick_rows(self, source: str, rows: Rows) -> None:
+        if self.tick_source is None:
+            self.tick_source = source
+        known = ~np.isnan(rows.t_s)
+        if source == self.tick_source and known.any():
+            last = float(self.tick_t_s.view[-1]) if self.tick_t_s.n else -np.inf
+            self.tick_step.extend(rows.step[known])
+            # a bar's clock that was set back would make the column fall: time only moves on
+            self.tick_t_s.extend(np.maximum(np.maximum.accumulate(rows.t_s[known]), last))
+        self.timeline.rows(rows.t_from)
+
+    def best(self, tag: str = "loss") -> Series | None:
+        """The series to show for `loss`: one loss a step before means over an interval before a running mean."""
+        names = ("loss", "loss_mean") if tag == "loss" else (tag,)
+        found = [s for (_, t), s in self.series.items() if t in names and s.n_rows]
+        if not found:
+            return None
+        return min(found, key=lambda s: (KIND_ORDER.index(s.kind), -s.n_rows if s.kind != "running" else 0))
+
+    def alarm_log(self) -> AlarmLog:
+        """The alarms so far: in order of arrival for a live run, else as the sources' own orders and clocks tell it."""
+        log = AlarmLog()
+        for told in self._tellings():
+            log.tell(told)
+        return log
+
+    def _tellings(self) -> Iterable[Told]:
+        if self.arrival_order:
+            return self.lanes.get(ARRIVAL, [])
+        lanes = {name: lane for name, lane in self.lanes.items() if name != TICKS}
+        ticks = self.lanes.get(TICKS, [])
+        if ticks:
+            lanes[self.tick_source or ""] = by_time(lanes.get(self.tick_source or "", []), ticks)
+        return by_step([lanes[name] for name in sorted(lanes)])
+
+    def tell(self, lane: str, told: Told) -> None:
+        """Keeps what a detector told, in the lane of its source."""
+        self.lanes.setdefault(ARRIVAL if self.arrival_order else lane, []).append(told)
+        self.revision += 1
+
+    def setting(self, name: str) -> object:
+        """The value of a setting, None where it was not read."""
+        found = self.settings.get(name)
+        return None if found is None else found.value
+
+
+@dataclass
+class Session:
+    """The launches of one source or folder, oldest first; the last one is the answer."""
+
+    runs: list[Run] = field(default_factory=lambda: [Run()])
+
+    @property
+    def run(self) -> Run:
+        return self.runs[-1]
+
+    def launch(self) -> Run:
+        """A new launch begins."""
+        self.runs.append(Run(arrival_order=self.run.arrival_order))
+        return self.run

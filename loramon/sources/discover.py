@@ -1,0 +1,174 @@
+"""What belongs together: a path the user named becomes one source, with the files of one run in it.
+
+A folder holds a run's log, events and configs; the newest run is the answer. Standard output and standard error that a
+scheduler wrote apart (`NAME.out` + `NAME.err`, `.o` + `.e`) are one source.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loramon.errors import UserError
+
+MAX_DEPTH = 8
+MAX_FILES = 20_000
+_EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)")
+_HPARAMS_FOLDER = re.compile(r"\d{9,}\.\d+")
+_LOG_NAME = re.compile(r"(?:.*\.(?:log|out|err|txt)|nohup\.out|.*\.[oe]\d*|output\.log|slurm-.*)$", re.I)
+_NO_LOG = re.compile(r"(?:LISTING|README|requirements.*|caption.*|prompt.*|LICENSE.*|.*metadata.*|merges|vocab.*|special_tokens.*)\.(?:txt|md)$", re.I)
+_PAIRS = ((".out", ".err"), (".o", ".e"))
+_FIRST = ("stdout", "nohup", "train", "output", "console", "slurm", "run", "log")
+_BOUNDARY = (b"%|", b"Traceback", b"it/s", b"'loss'", b"INFO", b"WARNING", b"Error", b"error:", b"loss", b"epoch", b"accelerate", b"usage:")
+
+
+@dataclass(slots=True)
+class Source:
+    """The files of one run, as named by one path. `logs`: in the order in which they are read, as one log."""
+
+    name: str
+    logs: list[Path] = field(default_factory=list)
+    events: list[Path] = field(default_factory=list)
+    events_folder: Path | None = None
+    configs: list[Path] = field(default_factory=list)
+    other_runs: int = 0
+
+
+def discover(path: Path, name: str | None = None) -> Source:
+    """The source at a path. Raises UserError: `not-found`, `unreadable`, `empty`, `binary`, `no-log`."""
+    name = name or str(path)
+    try:
+        if not path.exists():
+            raise UserError("not-found", f"{name}: no such file or folder")
+        if path.is_dir():
+            return _folder(path, name)
+    except PermissionError:
+        raise UserError("unreadable", f"{name}: permission denied; check the rights of the file and its folders") from None
+    if not path.is_file():
+        raise UserError("unreadable", f"{name}: neither a file nor a folder (a pipe, socket or device cannot be read twice; use - for standard input)")
+    if _EVENTS.search(path.name) or _is_events(path):
+        return Source(name, events=[path], events_folder=path.parent)
+    _refuse_unreadable(path, name)
+    return Source(name, logs=pair(path))
+
+
+def pair(path: Path) -> list[Path]:
+    """The file and, where a scheduler wrote the two streams apart, its other half: standard error comes first, so that
+    the bar is known when the lines of standard output come."""
+    for out, err in _PAIRS:
+        match = re.fullmatch(rf"(.*)({re.escape(out)}|{re.escape(err)})(\d*|-\d+)", path.name)
+        if match is None or (out == ".o" and not match[3] and len(match[1]) == 0):
+            continue
+        both = [path.with_name(match[1] + kind + match[3]) for kind in (err, out)]
+        if all(p.is_file() and p.stat().st_size for p in both):
+            return both
+    return [path]
+
+
+def _refuse_unreadable(path: Path, name: str) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(65536)
+    except PermissionError:
+        raise UserError("unreadable", f"{name}: permission denied; check the rights of the file") from None
+    except OSError as error:
+        raise UserError("unreadable", f"{name}: {error.strerror or error}") from None
+    if not head:
+        raise UserError("empty", f"{name}: the file is empty; was the training's output redirected here? (cmd > log 2>&1)")
+    if _is_binary(head):
+        raise UserError("binary", f"{name}: a binary file, not a log; give the training's text output, its event files or its output folder")
+
+
+def _is_binary(head: bytes) -> bool:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return False
+    if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"SQLite format", b"\x7fELF")):
+        return True
+    nul = head.count(0)
+    odd = head[1::2].count(0)
+    if nul and odd > 0.3 * len(head) / 2 and head[0::2].count(0) < 0.05 * len(head):
+        return False  # UTF-16 without a mark
+    controls = sum(head.count(c) for c in range(1, 9)) + sum(head.count(c) for c in range(14, 27))
+    text = len(head) - nul
+    return (text and controls > 0.1 * text) or (nul > 0.3 * len(head) and not any(mark in head for mark in _BOUNDARY))
+
+
+def _is_events(path: Path) -> bool:
+    """An event file under another name: its first record holds the file version."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return False
+    return b"brain.Event:" in head and int.from_bytes(head[:8], "little") < 64
+
+
+def _folder(path: Path, name: str) -> Source:
+    source = Source(name)
+    logs: list[tuple[int, int, float, Path]] = []
+    event_folders: dict[Path, list[Path]] = {}
+    n_files = 0
+    root_depth = len(path.parts)
+    for folder, folders, files in os.walk(path, followlinks=False):
+        here = Path(folder)
+        depth = len(here.parts) - root_depth
+        if depth >= MAX_DEPTH:
+            folders.clear()
+        folders.sort()
+        for file in sorted(files):
+            n_files += 1
+            if n_files > MAX_FILES:
+                break
+            full = here / file
+            if _EVENTS.search(file):
+                if not _HPARAMS_FOLDER.fullmatch(here.name):
+                    event_folders.setdefault(here, []).append(full)
+            elif file in ("hparams.yml", "adapter_config.json", "trainer_state.json"):
+                source.configs.append(full)
+            elif _LOG_NAME.match(file) and not _NO_LOG.match(file) and not full.is_symlink():
+                rank = next((i for i, word in enumerate(_FIRST) if file.lower().startswith(word)), len(_FIRST))
+                logs.append((depth, rank, -_mtime(full), full))
+    for *_, log in sorted(logs):
+        if _looks_like_log(log):
+            source.logs = pair(log)
+            break
+    if event_folders:
+        newest = max(event_folders, key=lambda f: (max(_stamp(p) for p in event_folders[f]), str(f)))
+        with_loss = [f for f in event_folders if any(p.stat().st_size > 200 for p in event_folders[f])]
+        if with_loss:
+            newest = max(with_loss, key=lambda f: (max(_stamp(p) for p in event_folders[f]), str(f)))
+        source.events = sorted(event_folders[newest])
+        source.events_folder = newest
+        source.other_runs = len(event_folders) - 1
+    if not source.logs and not source.events:
+        raise UserError("no-log", f"{name}: no training log and no TensorBoard events in this folder; give the file that the output was redirected to")
+    return source
+
+
+def _mtime(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _stamp(path: Path) -> int:
+    match = _EVENTS.search(path.name)
+    return int(match[1]) if match else 0
+
+
+def _looks_like_log(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(262144)
+            size = path.stat().st_size
+            if size > 524288:
+                file.seek(-262144, os.SEEK_END)
+                head += file.read(262144)
+    except OSError:
+        return False
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return True
+    return bool(head) and not _is_binary(head[:65536]) and any(mark in head for mark in _BOUNDARY)

@@ -1,0 +1,101 @@
+"""Findings of what the detectors saw in the columns: what lasts is a finding, what came back is a note."""
+
+from __future__ import annotations
+
+from loramon.alarms import AlarmLog
+from loramon.events import Evidence, Finding, Told
+from loramon.excerpt import Excerpts
+from loramon.failures import failures_of
+from loramon.run import Run
+from loramon.series import Series
+
+PASSED = {"loss-nan": "loss-nan-transient", "loss-divergence": "loss-spike"}
+"""What it is called once it came back."""
+
+CONFIDENCE = {"loss-nan": 0.97}
+LOSS_TAGS = ("loss", "loss_mean", "grad_norm")
+MAX_EVIDENCE = 3
+EARLY_STEPS = 3
+
+
+def findings_of_symptoms(run: Run, log: AlarmLog, excerpts: Excerpts | None) -> list[Finding]:
+    """One finding for each id that a detector told and no line of the log said itself."""
+    said = {f.id for _, f in failures_of(run)}
+    return [_finding(run, log, id, excerpts) for id in log.told if id not in said]
+
+
+def _finding(run: Run, log: AlarmLog, id: str, excerpts: Excerpts | None) -> Finding:
+    first, told = log.told[id], log.gravest[id]
+    finding = Finding(
+        id, told.severity, CONFIDENCE.get(id, 0.85 if told.severity == "critical" else 0.7),
+        first_step=told.since_step if told.since_step is not None else told.step, last_step=run.progress.step,
+        alarm_step=first.step, numbers=dict(told.numbers), order=(1e6 + float(first.step or 0),),
+    )  # fmt: skip
+    if id == "loss-nan":
+        _place_nan(run, log, finding)
+    finding.evidence = _evidence(run, finding, told, excerpts)
+    if id not in log.active:
+        _pass(finding, log.resolved.get(id))
+    return finding
+
+
+def _pass(finding: Finding, back: Told | None) -> None:
+    """The symptom came back to normal: good to know, nothing to be done now."""
+    name = PASSED.get(finding.id)
+    if name is not None:
+        finding.id, finding.alarm_step, finding.variant = name, None, ""
+    finding.severity = "note"
+    finding.last_step = back.step if back is not None else None
+    if back is not None:
+        finding.numbers.update(back.numbers)
+    finding.numbers["resolved_step"] = finding.last_step
+
+
+def _place_nan(run: Run, log: AlarmLog, finding: Finding) -> None:
+    onset = nan_step(run, log)
+    if onset is not None:
+        finding.first_step = onset
+        finding.numbers["nan_step"] = onset
+        finding.variant = "early" if onset <= EARLY_STEPS else "late"
+
+
+def nan_step(run: Run, log: AlarmLog) -> int | None:
+    """The step at which the loss became non-finite for good, from the series that tells it best."""
+    best = run.best("loss")
+    if best is not None and best.first_bad_step is not None and best.steps_known:
+        return best.first_bad_step
+    told = log.told.get("loss-nan")
+    if told is None:
+        return None
+    norms = [s.first_bad_step for (_, tag), s in run.series.items() if tag == "grad_norm" and s.first_bad_step is not None]
+    if norms:
+        return min(norms)
+    found = told.numbers.get("nan_step", told.since_step)
+    return int(found) if isinstance(found, (int, float)) else told.step
+
+
+def _evidence(run: Run, finding: Finding, told: Told, excerpts: Excerpts | None) -> list[Evidence]:
+    tags = LOSS_TAGS if finding.id == "loss-nan" else ("loss", "loss_mean") if finding.id.startswith("loss") else ("step",)
+    steps = [s for s in dict.fromkeys((finding.first_step, told.step)) if s is not None]
+    found: list[Evidence] = []
+    for tag in tags:
+        for (_, name), series in sorted(run.series.items()):
+            if name == tag:
+                found += [e for step in steps if (e := _row(series, step, excerpts)) is not None]
+    if not found:
+        found = [Evidence(None, None, told.step, ", ".join(f"{k} {_short(v)}" for k, v in told.numbers.items() if v is not None))]
+    return found[:MAX_EVIDENCE]
+
+
+def _row(series: Series, step: int, excerpts: Excerpts | None) -> Evidence | None:
+    offset, value = series.offset_of(step), series.at(step)
+    if offset is None or value is None:
+        return None
+    line = excerpts.evidence(series.source, offset, step) if excerpts is not None else None
+    if line is not None or series.tag == "step":
+        return line
+    return Evidence(None, None, step, f"{series.tag} {value:.6g} at step {step}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,54 @@
+"""One time axis a run: which clock a source's times are on, and how they meet the wall clock.
+
+A bar tells seconds since it was first drawn; a stamp in a line tells the wall clock. Where both stand close together
+the stamp anchors the bar. Pure: no clock is asked here.
+"""
+
+from __future__ import annotations
+
+import math
+
+from loramon.events import TimeFrom
+
+TRUST: tuple[TimeFrom, ...] = ("arrival", "stamp", "wall", "start", "bar", "mtime")
+
+
+class Timeline:
+    """Anchors of one run. `offset_s` added to a bar's time gives Unix seconds; None while nothing ties them."""
+
+    def __init__(self) -> None:
+        self.t_from: TimeFrom | None = None
+        self.offset_s: float | None = None
+        self.error_s: float | None = None
+        self.first_wall_s: float | None = None
+        self.last_wall_s: float | None = None
+        self._before_bar_s: float | None = None
+
+    def stamp(self, wall_s: float, bar_s: float | None) -> None:
+        """A stamped line; `bar_s`: what the training bar's clock showed, None before its first frame."""
+        if self.first_wall_s is None:
+            self.first_wall_s = wall_s
+        self.last_wall_s = max(self.last_wall_s or wall_s, wall_s)
+        if bar_s is None or math.isnan(bar_s):
+            self._before_bar_s = wall_s
+            return
+        # a line that was printed late can only make the offset too large: the smallest is the best
+        offset = wall_s - bar_s
+        if self.offset_s is None or self.error_s is None or offset < self.offset_s or self.error_s > 2:
+            self.offset_s, self.error_s = offset, 1.0
+
+    def rows(self, t_from: TimeFrom) -> None:
+        """Rows came whose times are known this way."""
+        if self.t_from is None:
+            self.t_from = t_from
+        if t_from in ("arrival", "wall"):
+            self.offset_s, self.error_s = 0.0, 0.1
+        elif self.offset_s is None and self._before_bar_s is not None:
+            # the bar began no earlier than the last stamped line before it
+            self.offset_s, self.error_s = self._before_bar_s, 60.0
+
+    def wall_s(self, t_s: float | None) -> float | None:
+        """Unix seconds of a time on the run's own axis, None where nothing ties it to the wall clock."""
+        if t_s is None or self.offset_s is None or math.isnan(t_s):
+            return None
+        return t_s + self.offset_s
