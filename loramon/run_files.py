@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from loramon.advice.settings import read
 from loramon.events import Setting
 from loramon.run import Run
+from loramon.settings import read
 from loramon.text import sanitise
 
 MAX_CONFIG_BYTES = 1 << 20

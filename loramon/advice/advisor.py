@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from loramon.advice import settings as table
+from loramon import settings as table
 from loramon.advice.conditions import Situation, any_holds, holds, is_on, same
 from loramon.advice.conflicts import conflict_of
 from loramon.advice.remedies import SHARES, Row, rows_for

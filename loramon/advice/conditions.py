@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loramon.advice import settings as table
+from loramon import settings as table
 
 KEYS: tuple[str, ...] = ("setting", "trainer", "not_trainer", "family", "not_family", "fact", "platform", "variant")
 PLATFORMS = ("windows", "wsl", "linux", "macos")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loramon.advice import settings as table
+from loramon import settings as table
 from loramon.advice.remedies import row_named
 from loramon.events import Remedy
 from loramon.i18n import message

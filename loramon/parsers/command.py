@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from loramon.events import Place, Setting
+from loramon.settings import read
 
 _LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _COMMAND = re.compile(
@@ -40,7 +41,6 @@ def words_of(text: str) -> list[str]:
 
 def settings_of(words: list[str], place: Place | None, trainer: str | None, read_from: str = "command line") -> Iterator[Setting]:
     """Flags as the trainer's users write them, under the contract's names. Later ones win, as in argparse."""
-    from loramon.advice.settings import read
 
     script = next((w.rsplit("/", 1)[-1] for w in words if w.endswith(".py") and "launch" not in w.rsplit("/", 1)[-1]), "")
     family = next((name for pattern, name in _BY_SCRIPT if pattern.search(script)), None)

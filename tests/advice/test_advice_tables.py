@@ -2,7 +2,7 @@
 
 import pytest
 
-from loramon.advice import settings
+from loramon import settings
 from loramon.advice.conditions import GROUPS, mistakes
 from loramon.advice.conflicts import conflicts
 from loramon.advice.remedies import BASES, COSTS, EFFECTS, FACTS, SHARES, rows

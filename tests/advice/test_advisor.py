@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from loramon.advice import settings as table
+from loramon import settings as table
 from loramon.advice.advisor import advise
 from loramon.advice.conditions import Situation, is_on, same
 from loramon.advice.conflicts import conflict_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loramon.advice import settings
+from loramon import settings
 
 CONTRACT = Path(__file__).parents[3] / "shared" / "contract.md"
 KNOWLEDGE = Path(__file__).parents[3] / "shared" / "knowledge" / "trainer-settings.csv"
