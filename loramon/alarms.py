@@ -43,7 +43,8 @@ class AlarmLog:
         self.told.setdefault(told.id, told)
         if told.id not in self.gravest or SEVERITIES.index(told.severity) >= SEVERITIES.index(self.gravest[told.id].severity):
             self.gravest[told.id] = told
-        for earlier in (told.id, *SUPERSEDES.get(told.id, ())):
+        named = ("crash-unknown",) if told.severity == "critical" and told.id not in ("crash-unknown", "loss-nan", "loss-divergence") else ()
+        for earlier in (told.id, *SUPERSEDES.get(told.id, ()), *named):
             older = next((a for a in reversed(self.alarms[:-1]) if a.id == earlier and a.resolved_step is None), None)
             if older is not None and older.superseded_by is None:
                 older.superseded_by = told.id

@@ -14,15 +14,17 @@ import numpy as np
 from loramon.catalogue.match import load
 from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS
 from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan, TickDetector, TickView
-from loramon.events import Batch, Chunk, GpuSample, Rows, SourceEvent, Told
+from loramon.events import Batch, Chunk, Event, GpuSample, Rows, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.run import TICKS, GrowingColumn, Run, Session
 
 TICK_LAG_S = 2.0
 """A detector that needs two sources reads them as they were this long before the tick."""
 
-FINE_TICKS = 2048
-"""So many whole seconds are ticked one by one; a run twice as old is ticked half as often, so that a year is read too."""
+FINE_TICKS = 512
+MAX_STRIDE_S = 32
+"""The first `FINE_TICKS` whole seconds of a run are ticked one by one; at twice the age half as often, down to every
+`MAX_STRIDE_S`: a slow-down of an hours-old run need not be told to the second, and a week is read in bulk too."""
 
 GPU_FIELDS = ("memory_used_bytes", "memory_total_bytes", "memory_shared_bytes", "utilization_gpu_pct", "utilization_memory_pct",
               "power_w", "power_limit_w", "sm_clock_mhz", "sm_clock_max_mhz", "temperature_c", "clock_event_reasons",
@@ -54,6 +56,7 @@ class Engine:
         self.events: dict[str, EventsLane] = {}
         self.gpu = GpuColumns()
         self.source_events: list[SourceEvent] = []
+        self._dead: set[str] = set()
         self.on_told: Callable[[Told], None] | None = None
         self._begin_run()
 
@@ -65,6 +68,8 @@ class Engine:
         self._scans: dict[tuple[str, str, str], SeriesScan | None] = {}
         self._ticked: list[TickDetector] = [make() for make in TICK_DETECTORS]
         self._see: list[EventDetector] = [make() for make in EVENT_DETECTORS]
+        self._loss_from: dict[str, int] = {}
+        """Byte at which a source first tells the loss of each step."""
         self._next_tick_s: float | None = None
         self._first_tick_s = 0.0
 
@@ -83,7 +88,9 @@ class Engine:
             lane = self.events.get(events_of) or self.events.setdefault(events_of, EventsLane(events_of))
         else:
             lane = self.logs.get(item.source) or self.logs.setdefault(item.source, LogLane(item.source, self.catalogue))
-        self._apply(lane.feed(item))
+        if item.t_s is not None and self.run.timeline.t_from == "arrival":
+            self._tick_until(item.t_s)  # silence ticks too, and before what broke it
+        self._apply(self._read(lane, lane.feed(item)))
 
     def feed_gpu(self, samples: Sequence[GpuSample]) -> None:
         """Takes in many samples at once, in order of time."""
@@ -92,94 +99,121 @@ class Engine:
     def quiet(self, source: str) -> None:
         """Nothing came from this source for two seconds."""
         if source in self.logs:
-            self._apply(self.logs[source].quiet())
+            self._apply(self._read(self.logs[source], self.logs[source].quiet()))
 
     def finish(self, source: str | None = None) -> None:
         """The source ended (all of them, for None): what waited is whole."""
         for name, lane in list(self.logs.items()):
             if source in (None, name):
-                self._apply(lane.finish())
-        self._tick_until(math.inf)
+                self._apply(self._read(lane, lane.finish()))
+        self._last_tick()
 
     def _source_event(self, event: SourceEvent) -> None:
         self.source_events.append(event)
         if event.change in ("rotated", "truncated", "replaced") and event.source in self.logs:
             lane = self.logs[event.source]
-            self._apply(lane.finish())
+            self._apply(self._read(lane, lane.finish()))
             lane.lines.restart()
 
     # ------------------------------------------------------------ what becomes of it
 
+    def _read(self, lane: LogLane | EventsLane, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches of a lane; one whose parser raises is read no further, which is said, and the rest goes on."""
+        if lane.source in self._dead:
+            return
+        try:
+            yield from batches
+        except Exception as error:
+            self._dead.add(lane.source)
+            self.run.off["parser"] = f"{lane.source}: {type(error).__name__}: {error}"
+
     def _apply(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
             if batch.launch:
-                self._tick_until(math.inf)
+                self._last_tick()
                 self.session.launch()
                 self._begin_run()
             run = self.run
-            told_at: list[tuple[int, Told]] = []
+            told_at: list[tuple[int, str, Told]] = []
+            for rows in batch.rows:
+                if rows.tag == "loss" and len(rows.offset):
+                    self._loss_from.setdefault(batch.source, int(rows.offset[0]))
             for rows in batch.rows:
                 if rows.tag != "step":
-                    told_at += [(_offset_of(rows, told.step), told) for told in self._scan(batch, rows)]
+                    told_at += [(at, rows.tag, told) for at, told in self._scan(batch, rows)]
                 run.add_rows(batch.source, rows)
-            for _, told in sorted(told_at, key=lambda pair: pair[0]):
+            for _, _, told in sorted(told_at, key=lambda each: each[:2]):
                 self._tell(batch.source, told)
+            run.breaks_t_s += batch.breaks_t_s
+            # before the events, which came behind these rows: what a tick knows must not depend on how bytes were cut
+            self._tick_until(math.inf)
             run.apply(batch)
             for event in batch.events:
-                for detector in self._see:
-                    for told in detector.see(event, event.step):
-                        self._tell(batch.source, told)
-            if run.tick_t_s.n:
-                self._tick_until(float(run.tick_t_s.view[-1]))
+                for told in self._seen(event):
+                    self._tell(batch.source, told)
 
     def _tell(self, lane: str, told: Told) -> None:
         self.run.tell(lane, told)
         if self.on_told is not None:
             self.on_told(told)
 
-    def _scan(self, batch: Batch, rows: Rows) -> Iterator[Told]:
+    def _seen(self, event: Event) -> Iterator[Told]:
+        for detector in list(self._see):
+            try:
+                yield from detector.see(event, event.step)
+            except Exception as error:
+                self._see.remove(detector)
+                self._switch_off(detector.name, error)
+
+    def _switch_off(self, name: str, error: Exception) -> None:
+        self.run.off[name] = f"{type(error).__name__}: {error}"
+
+    def _scan(self, batch: Batch, rows: Rows) -> Iterator[tuple[int, Told]]:
+        """What the detectors of series tell at these rows, each with the byte of its row."""
         for detector in SERIES_DETECTORS:
             key = (batch.source, rows.tag, detector.name)
-            if key not in self._scans:
-                self._scans[key] = self._start(detector, batch, rows)
-            scan = self._scans[key]
-            if scan is None:
-                continue
             try:
-                tellings = scan.scan(rows, 0, len(rows.step))
+                if key not in self._scans:
+                    self._scans[key] = self._start(detector, batch, rows)
+                scan = self._scans[key]
+                tellings = scan.scan(rows, 0, len(rows.step)) if scan is not None else ()
             except Exception as error:
                 self._scans[key] = None
-                self.run.off[detector.name] = f"{type(error).__name__}: {error}"
+                self._switch_off(detector.name, error)
                 continue
             for told in tellings:
-                yield told if rows.steps_known else _without_step(told)
+                at = _offset_of(rows, told.step)
+                if rows.kind == "running" and detector.name == "loss-divergence" and self._loss_from.get(batch.source, at) < at:
+                    continue  # the same losses, averaged: it only tells later and less surely
+                yield at, told if rows.steps_known else _without_step(told)
 
     def _start(self, detector: SeriesDetector, batch: Batch, rows: Rows) -> SeriesScan | None:
-        if rows.kind == "running" and detector.name == "loss-divergence" and self._has_loss_of_each_step(batch):
-            return None  # the same losses, averaged: it would only tell later and less surely
         info = SeriesInfo(batch.source, rows.tag, rows.kind, batch.trainer or self.run.trainer, batch.nan_hidden, rows.steps_known)
         return detector.start(info) if detector.fits(info) else None
 
-    def _has_loss_of_each_step(self, batch: Batch) -> bool:
-        return any(r.tag == "loss" for r in batch.rows) or (batch.source, "loss") in self.run.series
-
     # ------------------------------------------------------------ ticks
 
+    def _last_tick(self) -> None:
+        """The run ended: one more tick, which sees all but its newest two seconds. A later one would take a second
+        for whole of which only a part was read, and tell what the whole log does not."""
+        if self.run.tick_t_s.n:
+            self._tick_until(float(self.run.tick_t_s.view[-1]) + 1)
+
     def _tick_until(self, end_s: float) -> None:
+        """Ticks up to this second of the run; `inf`: up to its newest step."""
         run = self.run
         if not self._ticked or not run.tick_t_s.n:
             return
         times = run.tick_t_s.view
-        newest = float(times[-1])
         if self._next_tick_s is None:
             self._first_tick_s = math.floor(float(times[0]))
             self._next_tick_s = self._first_tick_s + 1
-        end_s = min(end_s, newest) if math.isfinite(end_s) else newest + TICK_LAG_S + 1
+        end_s = end_s if math.isfinite(end_s) else float(times[-1])
         while self._next_tick_s <= end_s:
             self._tick(self._next_tick_s)
             age = self._next_tick_s - self._first_tick_s
-            stride = 1 if age < FINE_TICKS else 1 << (int(age) // FINE_TICKS).bit_length()
-            self._next_tick_s += stride
+            stride = 1 << (int(age) // FINE_TICKS).bit_length()
+            self._next_tick_s += min(stride, MAX_STRIDE_S)
 
     def _tick(self, t_s: float) -> None:
         run = self.run
@@ -198,11 +232,13 @@ class Engine:
             view.gpu_t_s = wall[:m] - offset
             view.gpu = {name: column.view[:m] for name, column in self.gpu.columns.items()}
         for detector in list(self._ticked):
+            if detector.needs_gpu and view.gpu_t_s is None:
+                continue
             try:
                 tellings = detector.tick(t_s, view)
             except Exception as error:
                 self._ticked.remove(detector)
-                run.off[detector.name] = f"{type(error).__name__}: {error}"
+                self._switch_off(detector.name, error)
                 continue
             for told in tellings:
                 self._tell(TICKS, told)

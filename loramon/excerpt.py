@@ -59,7 +59,10 @@ def _record(data: bytes) -> bytes:
 
 def shorten(text: str) -> str:
     """A text that fits a report; what is left out is shown as `…`."""
-    return text if len(text) <= MAX_EXCERPT else text[: MAX_EXCERPT - 1].rstrip() + "…"
+    if len(text) <= MAX_EXCERPT:
+        return text
+    # the end of a command's error message is what tells
+    return f"{text[: MAX_EXCERPT * 2 // 3].rstrip()}…{text[-MAX_EXCERPT // 3 :].lstrip()}"
 
 
 def evidence_of(place: Place, text: str, step: int | None) -> Evidence:

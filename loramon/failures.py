@@ -49,7 +49,7 @@ def findings_of_failures(run: Run, log: AlarmLog) -> list[Finding]:
         if lasting:
             severity = "note"
         elif severity != "note" and failure.id not in log.told:
-            if failure.severity == "critical" and failure.fatal:
+            if failure.wrapper or (failure.severity == "critical" and failure.fatal):
                 continue
             severity = "note"
         _collect(findings, happening, failure, severity, "survived" if lasting else "")
@@ -70,6 +70,7 @@ class _Echoes:
         self._has_cause = bool(causes)
         self._has_named_cause = any(f.id != "crash-unknown" for f in causes)
         self._signalled = not self._has_named_cause and any(f.wrapper and f.id == "killed" for _, f in lasting)
+        self._last_named = max((h.seq for h, f in lasting if f.fatal and f.severity == "critical" and not f.wrapper and f.id != "crash-unknown"), default=-1)
         self._spoken_for = _spokesmen(run)
 
     def is_echo(self, happening: Happening, failure: Failure) -> bool:
@@ -80,6 +81,8 @@ class _Echoes:
             return True  # what the other processes said when their peer was killed
         if not failure.fatal:
             return False
+        if failure.id == "crash-unknown" and not failure.wrapper and happening.seq < self._last_named:
+            return True  # it went on until the failure that has a name
         if failure.severity == "critical" and happening.seq not in self._spoken_for:
             return True
         if failure.wrapper:

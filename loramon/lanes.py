@@ -75,11 +75,8 @@ class EventsLane:
         self.tags |= {c.tag for c in columns}
         for column in columns:
             tag = tag_of(column.tag)
-            kind = tag.kind
-            if kind == "interval" and len(column.step) > 1 and column.tag not in self._kinds:
-                kind = "step" if int(column.step[1]) - int(column.step[0]) <= 1 else "interval"
-            elif kind == "interval" and column.tag not in self._kinds and int(column.step[0]) == 1:
-                kind = "step"
+            # by its first record alone, since nothing may depend on how many of them came together
+            kind = "step" if tag.kind == "interval" and int(column.step[0]) in (0, 1) else tag.kind
             first = self._kinds.setdefault(column.tag, (tag.name, kind))
             if hides_nan(column.tag):
                 batch.nan_hidden = True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loramon.events import Chunk
-from loramon.text import detect_encoding, strip_ansi_map
+from loramon.text import OffsetMap, detect_encoding, strip_ansi_map
 
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from loramon.text import OffsetMap
+TEE_PREFIX = b"[default0]:"
+"""torch 2.13 distributed/elastic/multiprocessing/tail_log.py, the rank whose bar is the run's."""
 
 HEAD_BYTES = 65536
 """How much of a source decides its encoding."""
@@ -40,7 +41,7 @@ class Region:
     data: bytes
     offset: int
     line: int
-    map: OffsetMap | None = None
+    map: OffsetMap | Composed | None = None
     t_s: float | None = None
     final: bool = False
 
@@ -120,5 +121,36 @@ class Lines:
         self._carry_offset += end
         self._line += raw.count(b"\n")
         self.n_bytes = self._carry_offset
-        clean, offsets = strip_ansi_map(raw) if b"\x1b" in raw else (raw, None)
+        offsets: OffsetMap | Composed | None = None
+        clean = raw
+        if b"\x1b" in raw:
+            clean, outer = strip_ansi_map(raw)
+            offsets = outer
+        if TEE_PREFIX in clean:
+            clean, within = _without_prefix(clean)
+            offsets = within if offsets is None else Composed(within, outer)
         return [Region(clean, offset, line, offsets, t_s, final)]
+
+
+class Composed:
+    """Two removals, one after the other, as one map of offsets."""
+
+    def __init__(self, inner: OffsetMap, outer: OffsetMap) -> None:
+        self._inner, self._outer = inner, outer
+
+    def original(self, offset: int) -> int:
+        return self._outer.original(self._inner.original(offset))
+
+    def originals(self, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._outer.originals(self._inner.originals(offsets))
+
+
+def _without_prefix(raw: bytes) -> tuple[bytes, OffsetMap]:
+    """The bytes without the first rank's prefix: `torchrun --tee` puts it before every chunk, also amid a bar."""
+    pieces = raw.split(TEE_PREFIX)
+    at, removed, length = [], [], 0
+    for count, piece in enumerate(pieces[:-1], 1):
+        length += len(piece)
+        at.append(length)
+        removed.append(count * len(TEE_PREFIX))
+    return b"".join(pieces), OffsetMap(at, removed)

@@ -110,12 +110,11 @@ class Run:
         self.tick_t_s = GrowingColumn(np.float64)
 
     def apply(self, batch: Batch) -> None:
-        """Takes in the events and the progress of a batch; its rows were added by `add_rows` before."""
+        """Takes in the events and the progress of a batch; its rows and breaks came in before, up to the first event."""
         self.revision += 1
         if batch.trainer is not None:
             self.trainer = self.trainer or batch.trainer
         self.nan_hidden = self.nan_hidden or batch.nan_hidden
-        self.breaks_t_s += batch.breaks_t_s
         for event in batch.events:
             self._event(event)
         if batch.progress is not None:
@@ -138,12 +137,12 @@ class Run:
         elif isinstance(payload, Setting):
             self.settings[payload.name] = payload
         elif isinstance(payload, Fact):
-            self.facts.setdefault(payload.name, payload)
+            self._fact(payload)
         elif isinstance(payload, (Failure, End)):
             if isinstance(payload, Failure) and payload.wrapper:
                 for name in ("exit_code", "signal"):
                     if payload.numbers.get(name) is not None:
-                        self.facts.setdefault(name, Fact(name, payload.numbers[name], payload.place))
+                        self._fact(Fact(name, payload.numbers[name], payload.place))
             key = payload.row if isinstance(payload, Failure) else payload.how
             self.n_failures[key] = self.n_failures.get(key, 0) + 1
             if self.n_failures[key] <= 50 and len(self.happenings) < KEEP_EVENTS:
@@ -158,6 +157,12 @@ class Run:
             self.timeline.stamp(payload.wall_s, event.t_s if event.t_from == "bar" else None)
         elif isinstance(payload, Launch):
             self.first_place = payload.place
+
+    def _fact(self, fact: Fact) -> None:
+        """The first word counts; but what a launcher says of processes that it ended itself (SIGTERM) gives way."""
+        held = self.facts.get(fact.name)
+        if held is None or (fact.name in ("exit_code", "signal") and held.value in (15, -15, 143)):
+            self.facts[fact.name] = fact
 
     def add_rows(self, source: str, rows: Rows) -> Series:
         """Appends rows to the series they belong to; the steps' times also feed the run's speed."""

@@ -92,6 +92,8 @@ def _truncated(run: Run) -> Finding:
 
 def _merge_twins(findings: list[Finding]) -> None:
     """The same slow steps are not said twice: the finding that explains them takes the plain one in."""
+    if any(f.id == "loss-nan" for f in findings):
+        findings[:] = [f for f in findings if f.id != "loss-nan-transient"]
     slow = next((f for f in findings if f.id == "slowdown"), None)
     if slow is None:
         return

@@ -89,9 +89,10 @@ class TickView:
 
 
 class TickDetector(Protocol):
-    """Is asked at each whole second of run time; `view` ends two seconds before."""
+    """Is asked at whole seconds of run time; `view` ends two seconds before. `needs_gpu`: says nothing without telemetry."""
 
     name: str
     tells: tuple[str, ...]
+    needs_gpu: bool
 
     def tick(self, t_s: float, view: TickView) -> list[Told]: ...

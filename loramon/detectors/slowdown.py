@@ -29,6 +29,7 @@ class Slowdown:
 
     name = "slowdown"
     tells: tuple[str, ...] = ("slowdown",)
+    needs_gpu = False
 
     def __init__(self) -> None:
         self._speed = StepSpeed()

@@ -36,6 +36,7 @@ class VramSaturation:
 
     name = "vram-saturation"
     tells: tuple[str, ...] = ("vram-saturation",)
+    needs_gpu = True
 
     def __init__(self) -> None:
         self._speed = StepSpeed()

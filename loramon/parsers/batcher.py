@@ -19,6 +19,7 @@ class Batcher:
         """The bytes that are being read came with their time of arrival."""
         self._batches: list[Batch] = []
         self._parts: dict[str, list[Part]] = {}
+        self._singles: dict[str, list[tuple[int, float, float, int]]] = {}
         self._kinds: dict[str, LossKind] = {}
         self._breaks: list[float] = []
         self._seq = 0
@@ -26,12 +27,20 @@ class Batcher:
 
     def rows(self, tag: str, kind: LossKind, part: Part) -> None:
         """Rows of one column: steps, values, times (seconds on the source's clock), byte offsets; equal lengths."""
+        if tag in self._singles:
+            self._close_singles(tag)
         self._kinds.setdefault(tag, kind)
         self._parts.setdefault(tag, []).append(part)
 
     def one(self, tag: str, kind: LossKind, step: int, value: float, t_s: float, offset: int) -> None:
         """A single row."""
-        self.rows(tag, kind, (np.array([step]), np.array([value]), np.array([t_s]), np.array([offset])))
+        self._kinds.setdefault(tag, kind)
+        self._singles.setdefault(tag, []).append((step, value, t_s, offset))
+
+    def _close_singles(self, tag: str) -> None:
+        steps, values, t_s, offset = zip(*self._singles.pop(tag), strict=True)
+        part = (np.array(steps, np.int64), np.array(values), np.array(t_s), np.array(offset, np.int64))
+        self._parts.setdefault(tag, []).append(part)
 
     def break_at(self, t_s: float) -> None:
         """Other work than steps was done around this moment."""
@@ -39,7 +48,7 @@ class Batcher:
 
     def event(self, payload: Payload, place: Place, t_s: float | None, t_from: TimeFrom | None, step: int | None) -> None:
         """A happening, behind all rows so far."""
-        if self._parts or self._breaks or not self._batches:
+        if self._parts or self._singles or self._breaks or not self._batches:
             self._close_rows()
             if not self._batches:
                 self._batches.append(Batch(self.source))
@@ -60,6 +69,8 @@ class Batcher:
         return batches
 
     def _close_rows(self) -> None:
+        for tag in list(self._singles):
+            self._close_singles(tag)
         if not self._parts and not self._breaks:
             return
         if not self._batches or self._batches[-1].events or self._batches[-1].rows:

@@ -14,8 +14,10 @@ from loramon.settings import read
 
 _LISTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _COMMAND = re.compile(
-    r"(?:CalledProcessError: Command \[|Executing command:|\bcmd = |\bcommand: |^\+ |^\$ |^(?:accelerate launch|torchrun|python3?|deepspeed) )"
+    r"(?:CalledProcessError: Command '?\[|Executing command:|\bcmd = |\bcommand: |^\+ |^\$ |^(?:accelerate launch|torchrun|python3?|deepspeed) )"
 )
+DUMPING_TRAINERS = ("ai-toolkit", "axolotl")
+_DUMPED = re.compile(r'\s+"(\w+)": ("[^"]*"|[\d.eE+-]+|true|false),?\s*')
 SCRIPT = re.compile(r"([\w.-]*(?:train|finetune|run|main|launch|sft)[\w.-]*\.py|llamafactory-cli|axolotl)")
 _BY_SCRIPT = ((re.compile(r"sdxl_train"), "sdxl"), (re.compile(r"flux_train|_flux"), "flux"), (re.compile(r"sd3_train|_sd3"), "sd3"),
               (re.compile(r"lumina_train"), "lumina"), (re.compile(r"anima_train"), "anima"), (re.compile(r"wan_train"), "wan"),
@@ -30,12 +32,22 @@ def settings_in(text: str, place: Place, trainer: str | None) -> Iterator[Settin
     yield from settings_of(words_of(text), place, trainer)
 
 
+def dumped_setting(text: str, place: Place, trainer: str | None) -> Iterator[Setting]:
+    """A line of the settings that the trainer prints as JSON when it starts (ai-toolkit, axolotl)."""
+    match = _DUMPED.fullmatch(text) if trainer in DUMPING_TRAINERS else None
+    if match is None or trainer is None:
+        return
+    known = read(match[1], match[2].strip('"'), trainer)
+    if known is not None and known[1] is not None and match[2] != "null":
+        yield Setting(known[0], known[1], "settings printed by the trainer", place)
+
+
 def words_of(text: str) -> list[str]:
     """The words of a command line, printed as a list or as a line."""
-    start = text.find("Command [")
+    start = max(text.find("Command '["), text.find("Command ["))
     if start >= 0:
         end = text.rfind("]")
-        return [a or b for a, b in _LISTED.findall(text[start + 9 : end if end > start else None])]
+        return [a or b for a, b in _LISTED.findall(text[text.index("[", start) + 1 : end if end > start else None])]
     return text.split()
 
 

@@ -37,10 +37,10 @@ class DictSteps:
         self._n_records = 0
         self._last_step = 0
 
-    def expect(self, total_steps: int | None, total_epochs: float | None) -> None:
-        """The header told both: steps an epoch follow."""
-        if total_steps and total_epochs:
-            self.steps_per_epoch, self.from_header = total_steps / total_epochs, True
+    def expect(self, n_examples: float | None, total_batch_size: float | None) -> None:
+        """The header told both: steps an epoch follow. (`Num Epochs` is rounded up where `max_steps` ends the run.)"""
+        if n_examples and total_batch_size:
+            self.steps_per_epoch, self.from_header = n_examples / total_batch_size, True
 
     def mark(self, step: int, t_s: float) -> None:
         """The bar was cleared and drawn again at this step."""
@@ -62,7 +62,10 @@ class DictSteps:
         return bool(self._waiting)
 
     def finish(self, step: int | None, t_s: float) -> None:
-        """The log ended: what waits is placed as well as can be."""
+        """The log ended: what waits is placed as well as can be. The summary's epoch is that of the last step."""
+        last = next((r.values.get("epoch") for r in self._waiting if r.is_summary), None)
+        if last and step and self.steps_per_epoch is None:
+            self.steps_per_epoch = step / last
         while self._waiting:
             self._guess(self._waiting.popleft(), step, t_s)
 
@@ -87,7 +90,8 @@ class DictSteps:
     def _guess(self, record: Record, step: int | None, t_s: float) -> None:
         by_epoch = self._by_epoch(record)
         if by_epoch is not None:
-            self._tell(record, by_epoch, t_s, True)
+            # the bar never lags behind a record that is already written
+            self._tell(record, min(by_epoch, step) if step else by_epoch, t_s, True)
         elif step is not None and step > 0:
             self._tell(record, max(step, self._last_step), t_s, True)
         else:

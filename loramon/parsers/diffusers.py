@@ -23,6 +23,8 @@ DIFFUSERS = Profile(
     rules=(
         rule("Instantaneous batch size per device", r".*\bINFO - __main__ - +Instantaneous batch size per device", None,
              f"diffusers 58eb52c0 {S}:775", "diffusers"),
+        rule("usage:", r"usage: train_(?:text_to_image|dreambooth)_lora", None, "argparse usage of the examples' scripts", "diffusers"),
+        rule("_lora", r'\s*File ".*[/\\]train_(?:text_to_image|dreambooth)_lora\w*\.py"', None, "script name in a traceback", "diffusers"),
         rule("Saved state to", r"Saved state to (.*checkpoint-(\d+))", _saved, f"diffusers 58eb52c0 {S}:924"),
         rule("Running validation...", r"Running validation\.\.\.", _validating, f"diffusers 58eb52c0 {S}:196", "diffusers"),
         rule("was not found in config. Values will be initialized", r"\{.*\} was not found in config\. Values will be initialized to default values", None,

@@ -27,5 +27,5 @@ DIFFUSION_PIPE = Profile(
         rule("Saving model to directory", r"Saving model to directory (\S+)", _saving, "diffusion-pipe 8f83dbf2 utils/saver.py", "diffusion-pipe"),
         rule("diffusion-pipe", r".*diffusion-pipe[/\\]", None, "diffusion-pipe folder name in a path", "diffusion-pipe"),
     ),
-    event_tags={"train/loss": Tag("loss"), "train/grad_norm": Tag("grad_norm"), "train/epoch_loss": Tag("loss_epoch", "interval")},
+    event_tags={"train/loss": Tag("loss", "interval"), "train/grad_norm": Tag("grad_norm", "interval"), "train/epoch_loss": Tag("loss_epoch", "interval")},
 )  # fmt: skip

@@ -48,6 +48,8 @@ def _unsloth(match: re.Match[str], place: Place) -> Iterable[Payload]:
 H = "transformers 5.23 trainer.py _inner_training_loop"
 HEADER = (
     rule("***** Running training *****", r"\*{5} Running training \*{5}", _running, H),
+    rule("Num examples =", r"\s*Num examples = ([\d,]+)", _number("_num_examples"), H),
+    rule("Total train batch size", r"\s*Total train batch size .*= ([\d,]+)", _number("_total_batch_size"), H),
     rule("Num Epochs =", r"\s*Num Epochs = ([\d,]+)", _epochs, H),
     rule("Instantaneous batch size per device =", r"\s*Instantaneous batch size per device = ([\d,]+)", _number("batch_size"), H),
     rule("Gradient Accumulation steps =", r"\s*Gradient Accumulation steps = ([\d,]+)", _number("gradient_accumulation_steps"), H),
@@ -59,7 +61,8 @@ HEADER = (
 
 HF_KEYS = {"loss": Tag("loss"), "lr": Tag("lr")}
 HF_EVENT_TAGS = {"train/loss": Tag("loss", "interval"), "train/grad_norm": Tag("grad_norm", "interval"),
-                 "train/learning_rate": Tag("lr"), "eval/loss": Tag("eval_loss", "interval")}  # fmt: skip
+                 "train/learning_rate": Tag("lr"), "eval/loss": Tag("eval_loss", "interval"),
+                 "train/train_loss": Tag("train_loss_mean", "interval")}  # fmt: skip
 HF_ROLES: tuple[tuple[str, Role], ...] = (
     (
         r"Map.*|Filter.*|Tokenizing.*|Truncating.*|Adding EOS.*|Packing.*|Converting.*|Running tokenizer.*|Generating \w+ split|Saving the dataset.*",
@@ -111,6 +114,7 @@ UNSLOTH = Profile(
     rules=(
         rule("==((====))==", r".*==\(\(====\)\)==", None, "unsloth 015bdef0 models/llama.py:2405", "unsloth"),
         rule("Total steps =", r".*Num Epochs = ([\d,]+) \| Total steps = ([\d,]+)", _unsloth, "unsloth 015bdef0 models/llama.py:2890", "unsloth"),
+        rule("site-packages/unsloth", r".*site-packages/unsloth", None, "unsloth package path in a traceback", "unsloth"),
         rule("Unsloth", r".*Unsloth: ", None, "unsloth 015bdef0 models/_utils.py", "unsloth"),
     ),
 )  # fmt: skip

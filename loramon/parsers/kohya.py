@@ -61,11 +61,8 @@ def _start(match: re.Match[str], place: Place) -> Iterable[Payload]:
     return (PhaseSeen("train", place),)
 
 
-def _phase(phase: str) -> Make:
-    def make(match: re.Match[str], place: Place) -> Iterable[Payload]:
-        return (PhaseSeen(phase, place),)  # type: ignore[arg-type]
-
-    return make
+def _caching(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    return (PhaseSeen("cache", place), Setting("cache_latents", True, "log", place))
 
 
 def _sample(match: re.Match[str], place: Place) -> Iterable[Payload]:
@@ -74,6 +71,7 @@ def _sample(match: re.Match[str], place: Place) -> Iterable[Payload]:
 
 def _optimizer(match: re.Match[str], place: Place) -> Iterable[Payload]:
     name = match[1].strip().replace(" ", "").replace("-bit", "bit")
+    name = name.replace("D-Adaptation", "DAdapt")
     name = {"8bitAdamW": "AdamW8bit", "8bitLion": "Lion8bit", "Adafactor": "AdaFactor"}.get(name, name)
     yield Setting("optimizer", name, "log", place)
     arguments = match[2].strip()
@@ -89,6 +87,11 @@ def _resolution(match: re.Match[str], place: Place) -> Iterable[Payload]:
 def _family(match: re.Match[str], place: Place) -> Iterable[Payload]:
     """SDXL's U-Net has 722 LoRA modules in sd-scripts, that of Stable Diffusion 1 and 2 has 192."""
     yield Setting("architecture", "sdxl" if match[1] == "722" else "sd1", "log", place)
+
+
+def _architecture(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    names = {"hunyuan_model": "hunyuan-video", "frame_pack": "hunyuan-video", "flux_2": "flux", "qwen_image": "qwen-image", "zimage": "z-image"}
+    yield Setting("architecture", names.get(match[1], match[1]), "log", place)
 
 
 def _device(match: re.Match[str], place: Place) -> Iterable[Payload]:
@@ -112,7 +115,7 @@ HEADER_RULES = (
     rule("create LoRA network. base dim", r"create LoRA network\. base dim \(rank\): (\d+)", setting("rank"), "sd-scripts 0.10 networks/lora.py:935"),
     rule("create LoRA network. base dim", r"create LoRA network\..*?alpha: ([\d.]+)", setting("alpha"), "sd-scripts 0.10 networks/lora.py:935"),
     rule("enable block swap", r"enable block swap: blocks_to_swap=(\d+)", setting("blocks_to_swap"), "sd-scripts 0.10 flux_train_network.py:132"),
-    rule("caching latents", r"caching latents", _phase("cache"), "sd-scripts 0.10 train_util.py:1120"),
+    rule("caching latents", r"caching latents", _caching, "sd-scripts 0.10 train_util.py:1120"),
     rule("accelerator device:", r"accelerator device: (\w+)", _device, "sd-scripts 0.10 train_util.py:5503"),
 )  # fmt: skip
 
@@ -127,6 +130,9 @@ KOHYA = Profile(
         rule("load StableDiffusion checkpoint:", r"load StableDiffusion checkpoint: (.+)", setting("base_model", "text"),
              "sd-scripts 0.10 train_util.py:5530", "kohya"),
         rule("import network module:", r"import network module: (.+)", None, f"sd-scripts 0.10 {T}:643", "kohya"),
+        rule("usage:", r"usage: (?:sdxl_|flux_|sd3_|lumina_|hunyuan_image_|anima_)?train_network\.py", None,
+             "argparse usage of sd-scripts train_network.py", "kohya"),
+        rule("train_network.py", r'\s*File ".*[/\\](?:sdxl_|flux_|sd3_|lumina_)?train_network\.py"', None, "sd-scripts script name in a traceback", "kohya"),
         rule("Using v", r"Using v(?:1|2) tokenizer", launch, "sd-scripts 0.10 strategy_sd.py:26", "kohya"),
         rule("prepare tokenizer", r"prepare tokenizers?", buffered_launch, f"sd-scripts 0.8 {T}:150", "kohya"),
         rule("Loading settings from", r"Loading settings from .+\.toml\.\.\.", launch, "sd-scripts 0.10 train_util.py:4744", "kohya"),
@@ -165,6 +171,9 @@ MUSUBI = Profile(
     rules=(
         rule("num train items", r"\s*num train items / 学習画像、動画数: (\d+)", None, "musubi-tuner 30c658c4 training/trainer_base.py:1802", "musubi"),
         rule("INFO:musubi_tuner", r"INFO:musubi_tuner", None, "musubi-tuner 30c658c4 training/trainer_base.py:69 logging.basicConfig", "musubi"),
+        rule("INFO:musubi_tuner", r"INFO:musubi_tuner\.(wan|hunyuan_model|flux_2|flux|qwen_image|zimage|frame_pack)\b", _architecture,
+             "musubi-tuner 30c658c4 package names in the logger's name"),
+        rule("INFO:musubi_tuner", r"INFO:musubi_tuner[\w.]*:found (\d+) images", setting("num_images"), "musubi-tuner 30c658c4 dataset/datasources.py"),
         rule("musubi_tuner", r".*\bmusubi_tuner[/.\\]", None, "musubi-tuner 30c658c4 package name in a traceback or logger", "musubi"),
     ),
     roles=KOHYA.roles,

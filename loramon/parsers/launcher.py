@@ -39,5 +39,7 @@ LAUNCHER = Profile(
              "CPython 3.11 subprocess.py CalledProcessError.__str__"),
         rule("exits with return code =", r".*exits with return code = (?P<code>-?\d+)", _exit, "DeepSpeed 0.19 launcher/launch.py sigkill_handler"),
         rule("exitcode  :", r"\s*exitcode  : (?P<code>-?\d+) ", _exit, "torch 2.13 distributed/elastic/multiprocessing/errors/__init__.py"),
+        rule("host      :", r"\s*host      : (\S+)\s*$", lambda m, p: (Fact("host", m[1], p),),
+             "torch 2.13 distributed/elastic/multiprocessing/errors/__init__.py"),
     ),
 )  # fmt: skip

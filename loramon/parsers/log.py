@@ -15,18 +15,17 @@ from loramon.events import Batch, End, Failure, Launch, LossKind, Payload, Phase
 from loramon.lines import Region
 from loramon.parsers import outranks, profile
 from loramon.parsers.bars import BarScanner, Scanned
+from loramon.parsers.base import Tag
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.dict_steps import DictSteps
 from loramon.parsers.records import TAGS, Record
 from loramon.parsers.residue import Residue
-from loramon.parsers.training_bar import TrainingBar, tag_of
+from loramon.parsers.training_bar import Columns, TrainingBar, tag_of
 
 _RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
 MAX_FRAME_BYTES = 1024
 RESTART = "the bar starts over"
 LLM_TRAINERS = ("trl", "llamafactory", "axolotl", "unsloth")
-
-Columns = Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
 
 
 class LogParser:
@@ -46,14 +45,18 @@ class LogParser:
         """A launch begins: nothing of the one before counts."""
         self.trainer: str | None = None
         self._profile = profile(None)
-        self._bar = TrainingBar(self._on_rows, self._on_mark, self._on_frame)
+        self._tags: dict[str, Tag | None] = {}
         self._dicts = DictSteps(self._on_record)
+        self._bar = TrainingBar(self, self._dicts)
         self._known_total: int | None = None
+        self._header: dict[str, object] = {}
+        """What the header told for our own use: names with a leading underscore."""
         self._total_epochs: float | None = None
         self._epoch: float | None = None
         self._ended = False
         self._record_step: int | None = None
-        self._last_record_step = 0
+        self._first_record: tuple[Record, int, float] | None = None
+        self._kind_is_known = self._each_step = False
 
     @property
     def n_unknown(self) -> int:
@@ -120,7 +123,7 @@ class LogParser:
             others = np.flatnonzero(ids != self._bar.bar_id) if self._bar.bar_id is not None else np.arange(hi - lo)
             ours = int(others[0]) if len(others) else hi - lo
             if ours:
-                restart = self._bar.frames(scanned, np.arange(lo, lo + ours), self._arrival_s)
+                restart = self._bar.frames(scanned, (lo, lo + ours), self._arrival_s)
                 if restart is None:
                     lo += ours
                     continue
@@ -143,10 +146,11 @@ class LogParser:
             same = np.flatnonzero(scanned.bar[lo:hi] != bar_id)
             lo += int(same[0]) if len(same) else hi - lo
 
-    def _on_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None:
+    def bar_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None:
+        """Confirmed steps of the training bar, in bulk."""
         self._batcher.rows("step", "step", (steps, steps.astype(np.float64), t_s, offset))
         for key, (values, present) in columns.items():
-            tag = tag_of(key, self._profile)
+            tag = self._tag(key)
             if tag is None:
                 continue
             if present.all():
@@ -154,12 +158,18 @@ class LogParser:
             elif present.any():
                 self._batcher.rows(tag.name, tag.kind, (steps[present], values[present], t_s[present], offset[present]))
 
-    def _on_mark(self, step: int, t_s: float) -> None:
-        self._dicts.mark(step, t_s)
+    def bar_row(self, step: int, t_s: float, offset: int, values: Mapping[str, float]) -> None:
+        """A confirmed step of the training bar."""
+        self._batcher.one("step", "step", step, float(step), t_s, offset)
+        for key, value in values.items():
+            tag = self._tag(key)
+            if tag is not None:
+                self._batcher.one(tag.name, tag.kind, step, value, t_s, offset)
 
-    def _on_frame(self, step: int, t_s: float) -> None:
-        if self._dicts.is_waiting:
-            self._dicts.frame(step, t_s)
+    def _tag(self, key: str) -> Tag | None:
+        if key not in self._tags:
+            self._tags[key] = tag_of(key, self._profile)
+        return self._tags[key]
 
     @property
     def _clock_s(self) -> float:
@@ -187,14 +197,23 @@ class LogParser:
         if record.is_summary:
             self._summary(record)
             return
-        kind: LossKind = "step" if step == 1 or step - self._last_record_step == 1 else "interval"
+        if record.is_training and not self._kind_is_known:
+            first, self._first_record = self._first_record, (record, step, t_s)
+            if first is None:
+                return  # the next one tells whether each step is logged
+            self._kind_is_known = True
+            self._each_step = step - first[1] <= 1
+            self._record_rows(*first)
+        self._record_rows(record, step, t_s)
+
+    def _record_rows(self, record: Record, step: int, t_s: float) -> None:
+        kind: LossKind = "step" if self._each_step else "interval"
         for key, value in record.values.items():
             tag = TAGS.get(key)
             if tag is not None and (key != "loss" or record.is_training):
                 self._batcher.one(tag.name, kind if tag.kind == "interval" else tag.kind, step, value, t_s, record.place.offset)
         if record.is_training:
             self._bar.is_proven = True
-            self._last_record_step = step
             self._record_step = max(step, self._record_step or 0)
 
     def _summary(self, record: Record) -> None:
@@ -218,7 +237,7 @@ class LogParser:
         """A line that only this trainer prints."""
         if self.trainer == trainer or not outranks(trainer, self.trainer):
             return
-        self.trainer, self._profile = trainer, profile(trainer)
+        self.trainer, self._profile, self._tags = trainer, profile(trainer), {}
         self._event(TrainerSeen(trainer, place, text), place)
         if trainer in LLM_TRAINERS:
             self._event(Setting("architecture", "llm", "trainer", place), place)
@@ -229,6 +248,10 @@ class LogParser:
             if self._ended if payload.buffered else self._has_begun:
                 self._relaunch(place, payload.text)
             return
+        if isinstance(payload, Setting) and payload.name.startswith("_"):
+            self._header[payload.name] = payload.value
+            self._dicts.expect(*(_positive(self._header.get(name)) for name in ("_num_examples", "_total_batch_size")))
+            return
         if isinstance(payload, Progress):
             if payload.total_steps is not None:
                 if self._ended and self._known_total is not None:
@@ -236,7 +259,6 @@ class LogParser:
                 self._known_total = payload.total_steps
             self._total_epochs = payload.total_epochs if payload.total_epochs is not None else self._total_epochs
             self._epoch = payload.epoch if payload.epoch is not None else self._epoch
-            self._dicts.expect(self._known_total, self._total_epochs)
         elif isinstance(payload, End):
             self._ended = True
         elif isinstance(payload, PhaseSeen) and payload.phase != "train" and self._bar.newest is not None:
@@ -258,6 +280,10 @@ class LogParser:
     def _end_launch(self) -> None:
         self._bar.finish()
         self._dicts.finish(self._bar.step, self._clock_s)
+        if self._first_record is not None and not self._kind_is_known:
+            self._each_step = self._first_record[1] == 1
+            self._kind_is_known = True
+            self._record_rows(*self._first_record)
 
     def _relaunch(self, place: Place, text: str) -> None:
         self._end_launch()
@@ -299,3 +325,7 @@ class LogParser:
         if batches:
             batches[-1].progress = Progress(self.step, self._total, self._epoch, self._total_epochs)
         return batches
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and value > 0 else None

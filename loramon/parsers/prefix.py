@@ -32,7 +32,7 @@ _PIECES = tuple(
         r"\[(?:transformers|STDERR|STDOUT)\] ?",
     )
 )
-FILE_COLUMN = re.compile(r"\s{2,}[\w.]+\.py:\d+\s*$")
+FILE_COLUMN = re.compile(r"\s+[\w.]+\.py:\d+\s*$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ rich wraps a record over several physical lines: they are joined again before an
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Protocol
 
 from loramon.catalogue.match import Catalogue
@@ -15,7 +16,7 @@ from loramon.lines import Region
 from loramon.parsers import PROFILES
 from loramon.parsers.bars import Segment
 from loramon.parsers.base import Rule
-from loramon.parsers.command import settings_in
+from loramon.parsers.command import dumped_setting, settings_in
 from loramon.parsers.plain import plain_loss
 from loramon.parsers.prefix import FILE_COLUMN, peel
 from loramon.parsers.records import Record, parse_record
@@ -25,11 +26,16 @@ from loramon.text import sanitise
 _DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
 _RULES: tuple[tuple[Rule, str], ...] = tuple((r, r.literal.decode()) for p in PROFILES for r in p.rules)
 _OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
-                 b'  File "', b"--", b"above exception", b"Original Traceback")  # fmt: skip
+                 b'  File "', b"--", b"above exception", b"Original Traceback", b"inputs:", b"labels:",
+                 b"label_ids:", b'": ')  # fmt: skip
 _STAMP = re.compile(rb"\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d:\d\d")
 _RICH_HEAD = re.compile(rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d| {19,21}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 _RICH_REST = re.compile(rb" {26,}\S")
 _RECORD = ("{'loss'", "{'train_runtime'", "{'eval_loss'")
+# LLaMA-Factory ff6d4d12 data/processor/*.py print_data_example
+_QUOTE = re.compile(r"(?:\w+_)?(?:inputs|labels):|((?:\w+_)?(?:label_ids|input_ids):)")
+_MESSAGE_COLUMN = 29
+"""Where rich begins the message: behind the time and the level (rich 14 RichHandler, time and level columns)."""
 MAX_SHAPES = 8192
 MAX_JOINED_LINES = 80
 MAX_LINE_CHARS = 65536
@@ -59,10 +65,11 @@ class Residue:
         self.source = source
         self._catalogue = catalogue
         self._to = listener
-        literals = {r.literal for r, _ in _RULES} | set(catalogue.line_literals) | set(_OWN_LITERALS)
-        self._literals = tuple({literal.translate(_DIGITS_TO_0) for literal in literals if literal})
+        literals = (*_OWN_LITERALS, *(r.literal for r, _ in _RULES), *catalogue.line_literals)
+        self._literals = tuple(dict.fromkeys(literal.translate(_DIGITS_TO_0) for literal in literals if literal))
         self._dull: set[bytes] = set()
         self._tracebacks = Tracebacks(catalogue, listener.failure)
+        self._quoting = False
         self._record: list[str] = []
         self._record_place = Place(source, 0, 1)
         self._before = ""
@@ -70,9 +77,11 @@ class Residue:
 
     def is_dull(self, segment: Segment) -> bool:
         """True for a segment that can mean nothing: it is counted and needs no place among the bars."""
-        if self._record or self._tracebacks.busy:
+        if self._record or self._quoting or self._tracebacks.busy:
             return False
         data = segment.data
+        if data.startswith(b"{'"):
+            return False
         shape = data.translate(_DIGITS_TO_0)
         if shape in self._dull:
             self._before = ""
@@ -92,7 +101,7 @@ class Residue:
         place = Place(self.source, region.place(segment.offset), segment.line)
         if self._record:
             if _RICH_REST.match(data) and len(self._record) < MAX_JOINED_LINES:
-                self._record.append(FILE_COLUMN.sub("", sanitise(data)).strip())
+                self._record.append(sanitise(data).strip())
                 return
             self._end_record()
         if _RICH_HEAD.match(data):
@@ -118,7 +127,7 @@ class Residue:
             for part in (head.message, *parts[1:]):
                 self._message(part, part, place, head.rank)
         else:
-            self._message(" ".join([head.message.rstrip(), *parts[1:]]).strip(), parts[0], place, head.rank)
+            self._message(_unwrapped(head.message.rstrip(), parts), parts[0], place, head.rank)
 
     def _line(self, text: str, place: Place) -> None:
         if text.lstrip("> ").startswith(("{'", '{"')) or any(mark in text for mark in _RECORD):
@@ -128,10 +137,30 @@ class Residue:
         peeled = peel(text)
         if peeled.wall_s is not None:
             self._to.payload(Stamp(peeled.wall_s, place), place)
+        if self._quotes(peeled.message, peeled.level is not None):
+            return
         if self._tracebacks.line(peeled.message, place, peeled.rank, self._before):
             self._before = ""
+            self._in_traceback(text, place)
             return
         self._message(peeled.message, text, place, peeled.rank)
+
+    def _quotes(self, message: str, is_log_record: bool) -> bool:
+        """True inside a training example that the trainer prints: its words are the dataset's, not the trainer's."""
+        begins = _QUOTE.fullmatch(message.strip())
+        if begins is not None:
+            self._quoting = begins[1] is None
+        elif self._quoting and is_log_record:
+            self._quoting = False
+        return self._quoting or begins is not None
+
+    def _in_traceback(self, text: str, place: Place) -> None:
+        """A traceback's lines name scripts and packages, and a launcher's quotes the whole command."""
+        for rule, literal in _RULES:
+            if rule.trainer is not None and literal in text and rule.pattern.match(text):
+                self._to.seen(rule.trainer, place, text)
+        for item in settings_in(text, place, self._to.trainer):
+            self._to.payload(item, place)
 
     def _message(self, message: str, text: str, place: Place, rank: int | None) -> None:
         self._before = message
@@ -139,7 +168,7 @@ class Residue:
         if (point := plain_loss(message)) is not None:
             known = True
             self._to.plain(point, place)
-        for item in settings_in(text, place, self._to.trainer):
+        for item in (*settings_in(text, place, self._to.trainer), *dumped_setting(text, place, self._to.trainer)):
             known = True
             self._to.payload(item, place)
         if not (self._failure(message, text, place, rank) or known):
@@ -169,3 +198,23 @@ class Residue:
         numbers = numbers_of(row.id, message, found.numbers, ())
         self._to.failure(Failure(row.id, row.name, row.severity, place, text.strip(), wrapper=row.wrapper, fatal=row.fatal, numbers=numbers, rank=rank))
         return True
+
+
+def _unwrapped(message: str, parts: list[str]) -> str:
+    """The text of a record that rich wrapped: words that fill the whole column were folded and belong together."""
+    column = FILE_COLUMN.search(parts[0])
+    if column is None:
+        return " ".join([message, *parts[1:]]).strip()
+    width = len(parts[0][: column.end()].rstrip()) - len(column[0].strip()) - 1 - _MESSAGE_COLUMN
+    text, before = message, message
+    for part in parts[1:]:
+        part = FILE_COLUMN.sub("", part)
+        folded = cells(before) >= width - 1 and " " not in before.strip()
+        text += part if folded else " " + part
+        before = part
+    return text.strip()
+
+
+def cells(text: str) -> int:
+    """Terminal columns that a text takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -27,6 +27,7 @@ _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+)(?:, in (.*))?')
 _BOX = re.compile(r"^\s*[╭│╰├]")
 _CARETS = re.compile(r"^[\s^~]*$")
 MAX_FRAMES = 60
+_ALLOCATE = "Tried to allocate"
 MAX_MESSAGE_LINES = 12
 
 
@@ -43,8 +44,16 @@ class _Open:
     told: bool = False
     harmless: Match | None = None
     blanks: int = 0
+    waits: Match | None = None
     close: bool = False
     """The line before was one of its frames."""
+
+    def whole_message(self) -> str:
+        """The message's lines as one text. Where it was wrapped in a paste, a full line was broken amid a word."""
+        if self.waits is None:
+            return "\n".join(self.message)
+        width = len(self.message[1]) if len(self.message) > 1 else 0
+        return "".join(part if i == 0 or len(part) == width else part + " " for i, part in enumerate(self.message))
 
 
 class Tracebacks:
@@ -124,7 +133,9 @@ class Tracebacks:
             del self._open[rank]
             return
         found = self._catalogue.exception(state.kind, state.message[0], tuple(state.frames))
-        if found is not None:
+        if found is not None and found.row.id == "oom-vram" and _ALLOCATE in text and "capac" not in text:
+            state.waits = found  # wrapped when it was pasted: the figures stand in the lines below
+        elif found is not None:
             self._tell(state, found, rank)
 
     def _message(self, state: _Open, text: str, stripped: str, rank: int | None) -> bool:
@@ -146,10 +157,11 @@ class Tracebacks:
             return False
         belongs = text[0] in " \t" or (len(state.message) < 4 and not state.told and not _looks_new(stripped))
         if belongs and len(state.message) < MAX_MESSAGE_LINES:
-            state.message.append(stripped)
+            state.message.append(stripped if state.waits is None else text)
             if not state.told:
-                found = self._catalogue.exception(state.kind or "", "\n".join(state.message), tuple(state.frames))
-                if found is not None:
+                whole = state.whole_message()
+                found = self._catalogue.exception(state.kind or "", whole, tuple(state.frames))
+                if found is not None and (state.waits is None or "allocated by PyTorch" in whole):
                     self._tell(state, found, rank)
             return True
         self._close(rank)
@@ -161,13 +173,16 @@ class Tracebacks:
         frames = tuple(state.frames)
         self._emit(Failure(
             row.id, row.name, row.severity, state.at or state.place, state.text, wrapper=row.wrapper, fatal=row.fatal,
-            exception=state.kind, numbers=numbers_of(row.id, "\n".join(state.message), found.numbers, frames),
+            exception=state.kind, numbers=numbers_of(row.id, state.whole_message(), found.numbers, frames),
             frames=frames[-12:], rank=rank, chain=self._chain,
         ))  # fmt: skip
 
     def _close(self, rank: int | None) -> None:
         state = self._open.pop(rank, None)
         if state is None or state.kind is None or state.told or state.at is None:
+            return
+        if state.waits is not None:
+            self._tell(state, state.waits, rank)
             return
         self._emit(Failure(
             "crash-unknown", "unknown-exception", "critical", state.at, state.text, exception=state.kind,

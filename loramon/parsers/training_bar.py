@@ -8,8 +8,9 @@ step is drawn; what the newest frame says is only provisional until then.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,41 @@ from numpy.typing import NDArray
 from loramon.parsers import generic
 from loramon.parsers.bars import Bar, Scanned
 from loramon.parsers.base import Profile, Role, Tag
+from loramon.parsers.dict_steps import DictSteps
 
 MIN_STEPS_BEFORE_RESTART = 5
+SHORT_SPAN = 48
+"""So few frames are taken one by one."""
 SHORT_S = 120.0
 """A nameless bar that ran through in less, without a loss, was preparation."""
 _EPOCH = re.compile(r"epochs?\s*[:#]?\s*(\d+)\s*(?:/|of)\s*(\d+)", re.I)
 _DIGITS = re.compile(r"[\d,;:]+")
 """What changes in the name of one and the same bar: `Epoch 1/12 Steps`, `Epoch 2/12, Steps`."""
+
+
+Columns = Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
+
+
+class Sink(Protocol):
+    """Who takes the rows: many at once (`columns`: postfix key to values and which rows have one), or a single one."""
+
+    def bar_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None: ...
+
+    def bar_row(self, step: int, t_s: float, offset: int, values: Mapping[str, float]) -> None: ...
+
+
+class _Lists:
+    """A region's bars as lists, made once: short stretches between lines are quicker without arrays."""
+
+    def __init__(self) -> None:
+        self._of: Scanned | None = None
+
+    def of(self, scanned: Scanned) -> tuple[list[int], list[float], list[int], list[bool], dict[str, dict[int, float]]]:
+        if self._of is not scanned:
+            self._of = scanned
+            values = {key: dict(zip(at.tolist(), v.tolist(), strict=True)) for key, (at, v) in scanned.values.items()}
+            self._made = (scanned.n.tolist(), scanned.elapsed_s.tolist(), scanned.offset.tolist(), scanned.blank_before.tolist(), values)
+        return self._made
 
 
 @dataclass(slots=True)
@@ -41,19 +70,13 @@ class Frame:
 class TrainingBar:
     """Follows the training bar of one launch.
 
-    `on_rows(steps, t_s, offsets, columns)` is called with confirmed rows; `columns` maps a postfix key to (values,
-    present). `on_frames(steps, t_s, cleared)` is called for the redraws behind a cleared bar and for the newest frame.
+    Confirmed rows go to `sink`. `dicts` is told of the redraws, which place the dict lines between them.
     """
 
-    def __init__(
-        self,
-        on_rows: Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]], None],
-        on_mark: Callable[[int, float], None],
-        on_frame: Callable[[int, float], None],
-    ) -> None:
-        self._on_rows = on_rows
-        self._on_mark = on_mark
-        self._on_frame = on_frame
+    def __init__(self, sink: Sink, dicts: DictSteps) -> None:
+        self._sink = sink
+        self._dicts = dicts
+        self._lists = _Lists()
         self.bar_id: int | None = None
         self.rank = 0
         """3: named by the trainer's profile, 2: carries a loss or is named like training, 1: a nameless guess."""
@@ -149,34 +172,41 @@ class TrainingBar:
 
     # ------------------------------------------------------------ its frames
 
-    def frames(self, scanned: Scanned, index: NDArray[np.int64], t_s: float | None) -> int | None:
-        """Takes frames of the training bar, by index into the bars of a region, in order.
+    def frames(self, scanned: Scanned, span: tuple[int, int], t_s: float | None) -> int | None:
+        """Takes frames of the training bar, a span of the bars of a region, in order.
 
         Returns the index of a frame at which the bar starts over, in what looks like a new launch; nothing at or
         behind it was taken then. `t_s`: arrival of the bytes, None where unknown (the bar's own clock counts then).
         """
-        while len(index):
-            n = scanned.n[index]
-            before = self.newest.n if self.newest is not None else None
-            previous = np.concatenate(([before if before is not None else n[0]], n[:-1]))
-            back = np.flatnonzero(n < previous)
-            if not len(back):
-                self._forward(scanned, index, t_s)
+        lo, hi = span
+        while lo < hi:
+            back = self._first_fall(scanned, lo, hi)
+            if back is None:
+                self._forward(scanned, lo, hi, t_s)
                 return None
-            at = int(back[0])
-            self._forward(scanned, index[:at], t_s)
-            now, last = int(n[at]), self.newest.n if self.newest is not None else 0
+            self._forward(scanned, lo, back, t_s)
+            now, last = int(scanned.n[back]), self.newest.n if self.newest is not None else 0
+            lo = back
             if self.counts_batches and now <= max(1, last // 2):
                 self._flush_into_epoch(True)
             elif now == 0 and last >= MIN_STEPS_BEFORE_RESTART:
-                return int(index[at])
+                return back
             else:
                 # an older frame drawn late: another rank's, or the redraw when the bar is closed
-                stale = np.flatnonzero(n[at:] >= last)
-                index = index[at + int(stale[0]):] if len(stale) else index[:0]
-                continue
-            index = index[at:]
+                fresh = np.flatnonzero(scanned.n[lo:hi] >= last)
+                lo = lo + int(fresh[0]) if len(fresh) else hi
         return None
+
+    def _first_fall(self, scanned: Scanned, lo: int, hi: int) -> int | None:
+        """Index of the first frame whose count is lower than the one before it."""
+        n = scanned.n[lo:hi]
+        if self.newest is not None and n[0] < self.newest.n:
+            return lo
+        if hi - lo == 1:
+            return None
+        falls = n[1:] < n[:-1]
+        at = int(falls.argmax())
+        return lo + at + 1 if falls[at] else None
 
     def _flush_into_epoch(self, advanced: bool) -> None:
         if self.newest is None:
@@ -188,49 +218,78 @@ class TrainingBar:
             self.n_epochs += 1
             self.newest = None
 
-    def _forward(self, scanned: Scanned, index: NDArray[np.int64], t_s: float | None) -> None:
-        if not len(index):
+    def _forward(self, scanned: Scanned, lo: int, hi: int, t_s: float | None) -> None:
+        if lo >= hi:
             return
+        if hi - lo <= SHORT_SPAN:
+            self._forward_one_by_one(scanned, lo, hi, t_s)
+            return
+        index = slice(lo, hi)
         n = scanned.n[index]
-        clock = self.t_base_s + scanned.elapsed_s[index] if t_s is None else np.full(len(index), t_s)
-        columns: dict[str, tuple[NDArray[np.float64], NDArray[np.bool_]]] = {}
-        for key, (at, values) in scanned.values.items():
-            where = np.searchsorted(at, index)
-            where[where == len(at)] = 0
-            present = at[where] == index if len(at) else np.zeros(len(index), bool)
-            if present.any():
-                columns[key] = (np.where(present, values[where], 0.0), present)
-        cleared = scanned.blank_before[index]
-        if cleared.any():
-            for i in np.flatnonzero(cleared).tolist():
-                self._on_mark(self.step_base + int(n[i]), float(clock[i]))
-        if not cleared[-1]:
-            self._on_frame(self.step_base + int(n[-1]), float(clock[-1]))
+        clock = self.t_base_s + scanned.elapsed_s[index] if t_s is None else np.full(hi - lo, t_s)
+        self._tell_redraws(n, clock, scanned.blank_before[index])
+        columns = _columns(scanned, lo, hi)
         last = np.flatnonzero(n[1:] != n[:-1])
         if self.newest is not None and self.newest.n != n[0]:
             self.frames_per_step = max(self.frames_per_step, self.newest.n_frames)
             self.flush()
         if len(last):
-            self._emit(n[last], clock[last], scanned.offset[index[last]], {k: (v[last], p[last]) for k, (v, p) in columns.items()})
-            first_run = int(last[0]) + 1
-            self.frames_per_step = max(self.frames_per_step, first_run)
-            start = int(last[-1]) + 1
-            n_frames = len(n) - start
-            if len(last) > 1:
-                self.frames_per_step = max(self.frames_per_step, int(np.diff(last).max()))
+            self.is_proven = self.is_proven or any("loss" in key for key in columns)
+            rows = {key: (v[last], p[last]) for key, (v, p) in columns.items()}
+            self._sink.bar_rows(n[last] + self.step_base, clock[last], scanned.offset[index][last], rows)
+            self.frames_per_step = max(self.frames_per_step, int(last[0]) + 1, int(np.diff(last).max()) if len(last) > 1 else 1)
+            n_frames = len(n) - int(last[-1]) - 1
         else:
             n_frames = len(n) + (self.newest.n_frames if self.newest is not None and self.newest.n == n[-1] else 0)
         shown = {key: float(v[-1]) for key, (v, p) in columns.items() if p[-1]}
-        self.newest = Frame(int(n[-1]), float(clock[-1]), int(scanned.offset[index[-1]]), n_frames, values=shown)
+        self.newest = Frame(int(n[-1]), float(clock[-1]), int(scanned.offset[hi - 1]), n_frames, values=shown)
         self.step = self.step_base + self.newest.n
+
+    def _forward_one_by_one(self, scanned: Scanned, lo: int, hi: int, t_s: float | None) -> None:
+        ns, elapsed, offsets, cleared, values = self._lists.of(scanned)
+        for i in range(lo, hi):
+            n = ns[i]
+            clock = self.t_base_s + elapsed[i] if t_s is None else t_s
+            if cleared[i]:
+                self._dicts.mark(self.step_base + n, clock)
+            elif self._dicts.is_waiting:
+                self._dicts.frame(self.step_base + n, clock)
+            newest, n_frames = self.newest, 1
+            if newest is not None:
+                if newest.n == n:
+                    n_frames = newest.n_frames + 1
+                else:
+                    self.frames_per_step = max(self.frames_per_step, newest.n_frames)
+                    self.flush()
+            shown = {key: of[i] for key, of in values.items() if i in of}
+            self.newest = Frame(n, clock, offsets[i], n_frames, values=shown)
+            self.step = self.step_base + n
+
+    def _tell_redraws(self, n: NDArray[np.int64], clock: NDArray[np.float64], cleared: NDArray[np.bool_]) -> None:
+        """Tells of the redraws behind a cleared bar, and of the first other frame that a waiting dict line meets."""
+        marks = np.flatnonzero(cleared).tolist()
+        while self._dicts.is_waiting:
+            plain = np.flatnonzero(~cleared)
+            if not len(plain):
+                break
+            first = int(plain[0])
+            while marks and marks[0] < first:
+                i = marks.pop(0)
+                self._dicts.mark(self.step_base + int(n[i]), float(clock[i]))
+            drawn = plain[n[plain] + self.step_base > 0]
+            if self._dicts.is_waiting and len(drawn):
+                self._dicts.frame(self.step_base + int(n[drawn[0]]), float(clock[drawn[0]]))
+            break
+        for i in marks:
+            self._dicts.mark(self.step_base + int(n[i]), float(clock[i]))
 
     def flush(self) -> None:
         """The newest frame becomes a row: another step was drawn, or nothing more will come."""
         frame = self.newest
         if frame is None or frame.is_row:
             return
-        self._emit(np.array([frame.n]), np.array([frame.t_s]), np.array([frame.offset]),
-                   {k: (np.array([v]), np.array([True])) for k, v in frame.values.items()})  # fmt: skip
+        self.is_proven = self.is_proven or any("loss" in key for key in frame.values)
+        self._sink.bar_row(frame.n + self.step_base, frame.t_s, frame.offset, frame.values)
         frame.is_row = True
 
     def finish(self) -> None:
@@ -238,10 +297,22 @@ class TrainingBar:
         if self.newest is not None and self.newest.n_frames >= min(2, self.frames_per_step):
             self.flush()
 
-    def _emit(self, n: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64],
-              columns: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> None:  # fmt: skip
-        self.is_proven = self.is_proven or any("loss" in key for key in columns)
-        self._on_rows(n + self.step_base, t_s, offset, columns)
+
+def _columns(scanned: Scanned, lo: int, hi: int) -> Columns:
+    """The postfix values of the bars lo..hi: for each key the values, 0 where absent, and which bars have one."""
+    columns = {}
+    for key, (at, values) in scanned.values.items():
+        first, end = np.searchsorted(at, (lo, hi)).tolist()
+        if first == end:
+            continue
+        if end - first == hi - lo:
+            columns[key] = (values[first:end], np.ones(hi - lo, bool))
+            continue
+        dense, present = np.zeros(hi - lo), np.zeros(hi - lo, bool)
+        dense[at[first:end] - lo] = values[first:end]
+        present[at[first:end] - lo] = True
+        columns[key] = (dense, present)
+    return columns
 
 
 def tag_of(key: str, profile: Profile) -> Tag | None:
