@@ -195,14 +195,19 @@ def chunks(path: Path, name: str, shown: str) -> Iterator[Chunk]:
 
 
 def conclude(engine: Engine, source: Source, lang: Language, now_s: float | None) -> Diagnosis:
-    """Today's opinion on what was read."""
+    """Today's opinion on what was read at once."""
     files = {source.name if len(source.logs) == 1 else str(p): p for p in source.logs}
-    excerpts = Excerpts(files)
+    fresh = now_s is not None and is_fresh(engine.run, source, now_s)
+    return weigh(engine, source.name, lang, Excerpts(files), fresh, bool(source.logs))
+
+
+def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: bool, is_log: bool) -> Diagnosis:
+    """Today's opinion on what was read so far. `fresh`: the last launch was written to just now. `is_log`: a log was
+    read, so that its end means something."""
     opinions = []
     for i, run in enumerate(engine.session.runs):
         last = i == len(engine.session.runs) - 1
-        fresh = last and now_s is not None and is_fresh(run, source, now_s)
-        said = opinion(run, run.alarm_log(), excerpts, fresh, bool(source.logs))
+        said = opinion(run, run.alarm_log(), excerpts, last and fresh, is_log)
         settings = {**settings_of(run)}
         for finding in said.findings:
             finding.remedies = advise(finding, settings, run.trainer, {**facts_of(run, said), **finding.numbers})
@@ -214,7 +219,7 @@ def conclude(engine: Engine, source: Source, lang: Language, now_s: float | None
         cannot.append({"id": "vram-saturation", "why": message("cannot.no-telemetry", lang)})
     if run.best("loss") is None:
         cannot.append({"id": "loss-divergence", "why": message("cannot.no-loss", lang)})
-    return Diagnosis(source.name, engine, said, run.alarm_log(), lang, earlier, cannot)
+    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot)
 
 
 def is_fresh(run: Run, source: Source, now_s: float) -> bool:

@@ -21,7 +21,7 @@ from loramon.run import TICKS, GrowingColumn, Run, Session
 TICK_LAG_S = 2.0
 """A detector that needs two sources reads them as they were this long before the tick."""
 
-FINE_TICKS = 512
+FINE_TICKS = 128
 MAX_STRIDE_S = 32
 """The first `FINE_TICKS` whole seconds of a run are ticked one by one; at twice the age half as often, down to every
 `MAX_STRIDE_S`: a slow-down of an hours-old run need not be told to the second, and a week is read in bulk too."""
@@ -101,6 +101,12 @@ class Engine:
         if source in self.logs:
             self._apply(self._read(self.logs[source], self.logs[source].quiet()))
 
+    def launch(self) -> None:
+        """A new run begins. A log tells so itself; a folder in which a newer run appeared does not."""
+        self._last_tick()
+        self.session.launch()
+        self._begin_run()
+
     def finish(self, source: str | None = None) -> None:
         """The source ended (all of them, for None): what waited is whole."""
         for name, lane in list(self.logs.items()):
@@ -130,9 +136,7 @@ class Engine:
     def _apply(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
             if batch.launch:
-                self._last_tick()
-                self.session.launch()
-                self._begin_run()
+                self.launch()
             run = self.run
             told_at: list[tuple[int, str, Told]] = []
             for rows in batch.rows:
@@ -147,7 +151,7 @@ class Engine:
             run.breaks_t_s += batch.breaks_t_s
             # before the events, which came behind these rows: what a tick knows must not depend on how bytes were cut
             self._tick_until(math.inf)
-            run.apply(batch)
+            run.apply(batch, by_tags=batch.source in self.events)
             for event in batch.events:
                 for told in self._seen(event):
                     self._tell(batch.source, told)
@@ -181,8 +185,10 @@ class Engine:
                 self._scans[key] = None
                 self._switch_off(detector.name, error)
                 continue
+            row = 0
             for told in tellings:
-                at = _offset_of(rows, told.step)
+                row = _row_of(rows, told, row)
+                at = int(rows.offset[row])
                 if rows.kind == "running" and detector.name == "loss-divergence" and self._loss_from.get(batch.source, at) < at:
                     continue  # the same losses, averaged: it only tells later and less surely
                 yield at, told if rows.steps_known else _without_step(told)
@@ -250,10 +256,14 @@ class Engine:
         return facts if optimizer is None else {**facts, "optimizer": optimizer}
 
 
-def _offset_of(rows: Rows, step: int | None) -> int:
-    """Byte of the last row of this step: several columns of one stretch are told of in the order of the source."""
-    at = np.flatnonzero(rows.step == step) if step is not None else np.zeros(0, int)
-    return int(rows.offset[at[-1]]) if len(at) else int(rows.offset[-1])
+def _row_of(rows: Rows, told: Told, first: int) -> int:
+    """The row at which this was told, at or behind `first`: the tellings of several columns are put in the order of the
+    source. A step that was run again after a resume is told apart by its time."""
+    at = np.flatnonzero(rows.step[first:] == told.step) if told.step is not None else np.zeros(0, int)
+    if told.t_s is not None and len(at):
+        same = at[rows.t_s[first:][at] == told.t_s]
+        at = same if len(same) else at
+    return first + int(at[0]) if len(at) else len(rows.step) - 1
 
 
 def _without_step(told: Told) -> Told:

@@ -49,6 +49,7 @@ class EventsLane:
         self.source = source
         self.files: dict[str, EventFile] = {}
         self._kinds: dict[str, tuple[str, str]] = {}
+        self._named: dict[str, str] = {}
         self.tags: set[str] = set()
 
     def feed(self, chunk: Chunk) -> Iterator[Batch]:
@@ -77,7 +78,9 @@ class EventsLane:
             tag = tag_of(column.tag)
             # by its first record alone, since nothing may depend on how many of them came together
             kind = "step" if tag.kind == "interval" and int(column.step[0]) in (0, 1) else tag.kind
-            first = self._kinds.setdefault(column.tag, (tag.name, kind))
+            # `lr/unet` and `lr/textencoder` are both a learning rate: the first one is it, columns never mix
+            name = tag.name if self._named.setdefault(tag.name, column.tag) == column.tag else column.tag
+            first = self._kinds.setdefault(column.tag, (name, kind))
             if hides_nan(column.tag):
                 batch.nan_hidden = True
             batch.rows.append(Rows(first[0], first[1], column.step, column.value, column.wall_time, column.offset, "wall"))  # type: ignore[arg-type]

@@ -71,6 +71,10 @@ class GrowingColumn(Generic[Scalar]):
         self._data[self.n : need] = values
         self.n = need
 
+    def drop_last(self) -> None:
+        """Takes the newest value off again."""
+        self.n -= 1
+
     @property
     def view(self) -> NDArray[Scalar]:
         """What the column holds now."""
@@ -105,15 +109,16 @@ class Run:
     """Detectors and parsers that were switched off, and why."""
 
     def __post_init__(self) -> None:
+        self._trainer_by_tags = False
         self.tick_source: str | None = None
         self.tick_step = GrowingColumn(np.int64)
         self.tick_t_s = GrowingColumn(np.float64)
 
-    def apply(self, batch: Batch) -> None:
+    def apply(self, batch: Batch, by_tags: bool = False) -> None:
         """Takes in the events and the progress of a batch; its rows and breaks came in before, up to the first event."""
         self.revision += 1
-        if batch.trainer is not None:
-            self.trainer = self.trainer or batch.trainer
+        if batch.trainer is not None and (self.trainer is None or (by_tags and self._trainer_by_tags)):
+            self.trainer, self._trainer_by_tags = batch.trainer, by_tags
         self.nan_hidden = self.nan_hidden or batch.nan_hidden
         for event in batch.events:
             self._event(event)
@@ -134,6 +139,7 @@ class Run:
             self.first_place = event.place
         if isinstance(payload, TrainerSeen):
             self.trainer, self.trainer_place, self.trainer_text = payload.trainer, payload.place, payload.text
+            self._trainer_by_tags = False
         elif isinstance(payload, Setting):
             self.settings[payload.name] = payload
         elif isinstance(payload, Fact):
@@ -184,9 +190,17 @@ class Run:
         known = ~np.isnan(rows.t_s)
         if source == self.tick_source and known.any():
             last = float(self.tick_t_s.view[-1]) if self.tick_t_s.n else -np.inf
-            self.tick_step.extend(rows.step[known])
             # a bar's clock that was set back would make the column fall: time only moves on
-            self.tick_t_s.extend(np.maximum(np.maximum.accumulate(rows.t_s[known]), last))
+            t_s, step = np.maximum(np.maximum.accumulate(rows.t_s[known]), last), rows.step[known]
+            if rows.t_from == "bar":
+                # a bar tells whole seconds: of the steps within one the last is enough
+                newest = np.append(t_s[1:] != t_s[:-1], True)
+                t_s, step = t_s[newest], step[newest]
+                if t_s[0] == last:
+                    self.tick_step.drop_last()
+                    self.tick_t_s.drop_last()
+            self.tick_step.extend(step)
+            self.tick_t_s.extend(t_s)
         self.timeline.rows(rows.t_from)
 
     def best(self, tag: str = "loss") -> Series | None:
@@ -196,6 +210,12 @@ class Run:
         if not found:
             return None
         return min(found, key=lambda s: (KIND_ORDER.index(s.kind), -s.n_rows if s.kind != "running" else 0))
+
+    def compact(self) -> None:
+        """The launch is over: its curves stay, its single rows go."""
+        for series in self.series.values():
+            series.compact()
+        self.tick_step, self.tick_t_s = GrowingColumn(np.int64), GrowingColumn(np.float64)
 
     def alarm_log(self) -> AlarmLog:
         """The alarms so far: in order of arrival for a live run, else as the sources' own orders and clocks tell it."""
@@ -235,6 +255,7 @@ class Session:
         return self.runs[-1]
 
     def launch(self) -> Run:
-        """A new launch begins."""
+        """A new launch begins; of the one before only little is held in full from now on."""
+        self.run.compact()
         self.runs.append(Run(arrival_order=self.run.arrival_order))
         return self.run

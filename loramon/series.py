@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from loramon.events import LossKind, Rows
 
-KEEP_ROWS = 1 << 17
+KEEP_ROWS = 1 << 16
 BUCKET_ROWS = 256
 
 
@@ -82,7 +82,12 @@ class Series:
         self._offset.append(rows.offset[lo:hi])
         self._held += hi - lo
         if self._held > 2 * KEEP_ROWS:
-            self._thin()
+            self._thin(KEEP_ROWS)
+
+    def compact(self) -> None:
+        """Nothing more will come: only the newest rows are kept in full."""
+        if self._held > 2 * BUCKET_ROWS:
+            self._thin(BUCKET_ROWS)
 
     def _join(self) -> None:
         if len(self._step) > 1:
@@ -91,9 +96,9 @@ class Series:
             self._t_s = [np.concatenate(self._t_s)]
             self._offset = [np.concatenate(self._offset)]
 
-    def _thin(self) -> None:
+    def _thin(self, keep: int) -> None:
         self._join()
-        n = (self._held - KEEP_ROWS) // BUCKET_ROWS * BUCKET_ROWS
+        n = (self._held - keep) // BUCKET_ROWS * BUCKET_ROWS
         step, value = self._step[0][:n], self._value[0][:n].reshape(-1, BUCKET_ROWS)
         filled = np.where(np.isnan(value), np.inf, value)
         lows = filled.min(axis=1)

@@ -1,0 +1,80 @@
+"""Rows of text on the screen: the one widget that turns text into cells. Only what changed is drawn again.
+
+Every part of a row is plain text here: nothing in it is read as markup or as a control sequence, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.visual import Visual
+from textual.widget import Widget
+
+from loramon.screens.rows import Row
+from loramon.text import sanitise
+
+
+class Lines(Widget):
+    """Shows rows, one a line of the screen. `show` takes new ones and refreshes the cells that differ."""
+
+    DEFAULT_CSS = """
+    Lines { height: 1; text-wrap: nowrap; text-overflow: clip; }
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(markup=False, **kwargs)
+        self._rows: list[Row] = []
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What is shown."""
+        return self._rows
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Shows these rows from now on."""
+        old, self._rows = self._rows, list(rows)
+        width = self.size.width
+        for y in range(min(max(len(old), len(self._rows)), self.size.height)):
+            before = old[y] if y < len(old) else ()
+            after = self._rows[y] if y < len(self._rows) else ()
+            if before != after:
+                lo, hi = _changed(before, after, width)
+                self.refresh(Region(lo, y, hi - lo, 1))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        style = self.visual_style
+        if y >= len(self._rows) or not width:
+            return Strip.blank(width, style.rich_style)
+        content = Content.assemble(*(( _safe(text), part) for text, part in self._rows[y]))
+        strips = Visual.to_strips(self, content, width, 1, style, pad=True)
+        return strips[0].crop(0, width) if strips else Strip.blank(width, style.rich_style)
+
+
+@lru_cache(maxsize=512)
+def _safe(text: str) -> str:
+    # own words pass unchanged; foreign text was sanitised where it became text, this is the second lock on the door
+    return text if text.isprintable() else sanitise(text)
+
+
+def _changed(before: Row, after: Row, width: int) -> tuple[int, int]:
+    """First and one past the last cell in which two rows differ."""
+    a = [(c, style) for text, style in before for c in text]
+    b = [(c, style) for text, style in after for c in text]
+    lo = 0
+    while lo < min(len(a), len(b)) and a[lo] == b[lo]:
+        lo += 1
+    left = sum(cell_len(c) for c, _ in a[:lo])
+    if len(a) != len(b) or any(cell_len(x[0]) != cell_len(y[0]) for x, y in zip(a, b, strict=True)):
+        return min(left, width - 1), width
+    hi = len(a)
+    while hi > lo and a[hi - 1] == b[hi - 1]:
+        hi -= 1
+    right = left + sum(cell_len(c) for c, _ in a[lo:hi])
+    return min(left, width - 1), min(max(right, left + 1), width)
