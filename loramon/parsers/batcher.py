@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import Batch, Event, LossKind, Payload, Place, Rows, TimeFrom
+from loramon.events import Batch, Event, LossKind, Payload, Place, Progress, Rows, TimeFrom
 
 Part = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
@@ -22,8 +24,10 @@ class Batcher:
         self._singles: dict[str, list[tuple[int, float, float, int]]] = {}
         self._kinds: dict[str, LossKind] = {}
         self._breaks: list[float] = []
+        self._last_break_s = math.nan
         self._seq = 0
         self.steps_known = True
+        self._n_stamped = 0
 
     def rows(self, tag: str, kind: LossKind, part: Part) -> None:
         """Rows of one column: steps, values, times (seconds on the source's clock), byte offsets; equal lengths."""
@@ -44,7 +48,9 @@ class Batcher:
 
     def break_at(self, t_s: float) -> None:
         """Other work than steps was done around this moment."""
-        self._breaks.append(t_s)
+        if t_s != self._last_break_s:
+            self._breaks.append(t_s)
+            self._last_break_s = t_s
 
     def event(self, payload: Payload, place: Place, t_s: float | None, t_from: TimeFrom | None, step: int | None) -> None:
         """A happening, behind all rows so far."""
@@ -61,11 +67,24 @@ class Batcher:
         self._batches.append(Batch(self.source, launch=True))
         self._kinds = {}
         self.steps_known = True
+        self._last_break_s = math.nan
+        self._n_stamped = len(self._batches)
+
+    def stamp(self, trainer: str | None, nan_hidden: bool, progress: Progress | None) -> None:
+        """What is known of the launch goes with all batches since it was last said; the progress with the newest."""
+        self._close_rows()
+        if progress is not None and len(self._batches) == self._n_stamped:
+            self._batches.append(Batch(self.source))
+        for batch in self._batches[self._n_stamped :]:
+            batch.trainer, batch.nan_hidden = trainer, nan_hidden
+        if self._batches[self._n_stamped :]:
+            self._batches[-1].progress = progress
+        self._n_stamped = len(self._batches)
 
     def take(self) -> list[Batch]:
         """The batches collected so far, in order; nothing is held back."""
         self._close_rows()
-        batches, self._batches = self._batches, []
+        batches, self._batches, self._n_stamped = self._batches, [], 0
         return batches
 
     def _close_rows(self) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from loramon.catalogue.match import Catalogue
 from loramon.events import Batch, End, Failure, Launch, LossKind, Payload, PhaseSeen, Place, Progress, Setting, TrainerSeen
 from loramon.lines import Region
-from loramon.parsers import outranks, profile
+from loramon.parsers import generic, outranks, profile
 from loramon.parsers.bars import BarScanner, Scanned
 from loramon.parsers.base import Tag
 from loramon.parsers.batcher import Batcher
@@ -46,6 +46,7 @@ class LogParser:
         self.trainer: str | None = None
         self._profile = profile(None)
         self._tags: dict[str, Tag | None] = {}
+        self._bar_keys: dict[int, dict[str, None]] = {}
         self._dicts = DictSteps(self._on_record)
         self._bar = TrainingBar(self, self._dicts)
         self._known_total: int | None = None
@@ -131,7 +132,7 @@ class LogParser:
                 self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
             bar_id = int(scanned.bar[lo])
             bar = self._scanner.bars[bar_id]
-            role = self._bar.consider(bar_id, bar, self._profile, self._known_total, int(scanned.n[lo]))
+            role = self._bar.consider(bar_id, bar, self._keys_of(scanned, lo), self._profile, self._known_total, int(scanned.n[lo]))
             if self._bar.starts_over:
                 self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
                 continue
@@ -144,7 +145,16 @@ class LogParser:
             if self._bar.newest is not None:
                 self._batcher.break_at(self._bar.newest.t_s)
             same = np.flatnonzero(scanned.bar[lo:hi] != bar_id)
-            lo += int(same[0]) if len(same) else hi - lo
+            lo = _next_loss(scanned, lo + 1, lo + int(same[0]) if len(same) else hi)
+
+    def _keys_of(self, scanned: Scanned, at: int) -> tuple[str, ...]:
+        """The postfix keys that this bar has shown up to this frame: what it will show later is not known yet."""
+        seen = self._bar_keys.setdefault(int(scanned.bar[at]), {})
+        for key, (index, _) in scanned.values.items():
+            i = int(np.searchsorted(index, at))
+            if i < len(index) and int(index[i]) == at:
+                seen[key] = None
+        return tuple(seen)
 
     def bar_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None:
         """Confirmed steps of the training bar, in bulk."""
@@ -288,6 +298,7 @@ class LogParser:
     def _relaunch(self, place: Place, text: str) -> None:
         self._end_launch()
         trainer, was_guess = self.trainer, self._bar.rank == 1
+        self._stamp()
         self._batcher.launch()
         self._begin()
         self._event(Launch(place, text), place)
@@ -316,15 +327,23 @@ class LogParser:
             t_s, t_from = self._bar.newest.t_s, "bar"
         self._batcher.event(payload, place, t_s, t_from, self.step)
 
+    def _stamp(self) -> None:
+        """What holds for the launch as a whole goes with its newest batches."""
+        progress = Progress(self.step, self._total, self._epoch, self._total_epochs)
+        self._batcher.stamp(self.trainer, self._profile.nan_hidden, progress if self.step is not None or self._total is not None else None)
+
     def _take(self) -> list[Batch]:
-        batches = self._batcher.take()
-        if not batches and self.step is not None:
-            batches = [Batch(self.source)]
-        for batch in batches:
-            batch.trainer, batch.nan_hidden = self.trainer, self._profile.nan_hidden
-        if batches:
-            batches[-1].progress = Progress(self.step, self._total, self._epoch, self._total_epochs)
-        return batches
+        self._stamp()
+        return self._batcher.take()
+
+
+def _next_loss(scanned: Scanned, lo: int, hi: int) -> int:
+    """The first frame of lo..hi that shows a loss: a bar may train after all. `hi` where there is none."""
+    found = hi
+    for key, (index, _) in scanned.values.items():
+        if generic.loss_tag(key) is not None and (i := int(np.searchsorted(index, lo))) < len(index):
+            found = min(found, int(index[i]))
+    return max(found, lo)
 
 
 def _positive(value: object) -> float | None:

@@ -98,9 +98,9 @@ class TrainingBar:
 
     # ------------------------------------------------------------ which bar
 
-    def consider(self, bar_id: int, bar: Bar, profile: Profile, known_total: int | None, n: int) -> Role:
-        """The role of a bar that was just drawn; it may become the training bar here."""
-        role, rank = self._role(bar, profile, known_total)
+    def consider(self, bar_id: int, bar: Bar, keys: tuple[str, ...], profile: Profile, known_total: int | None, n: int) -> Role:
+        """The role of a bar that was just drawn; it may become the training bar here. `keys`: its postfix keys so far."""
+        role, rank = self._role(bar, keys, profile, known_total)
         if role != "train":
             return role
         if self.bar_id is None or rank > self.rank:
@@ -129,15 +129,15 @@ class TrainingBar:
             return "train"
         return "other"
 
-    def _role(self, bar: Bar, profile: Profile, known_total: int | None) -> tuple[Role, int]:
+    def _role(self, bar: Bar, keys: tuple[str, ...], profile: Profile, known_total: int | None) -> tuple[Role, int]:
         if bar.scaled or bar.unit.strip() not in ("it", "", "step", "steps", "batch", "ba", "img"):
             return "other", 0
         role = profile.role(bar.desc)
         if role is not None:
             return role, 3
-        if profile.name == "ai-toolkit" and any(generic.loss_tag(k) for k in bar.keys):
+        if profile.name == "ai-toolkit" and any(generic.loss_tag(k) for k in keys):
             return "train", 3
-        role = generic.role(bar.desc, bar.keys)
+        role = generic.role(bar.desc, keys)
         if role is None:
             if known_total is not None and bar.total is not None:
                 return ("train", 2) if bar.total == known_total else ("other", 0)
