@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+"""Type checkers take it for True; importing `typing` would cost as much as all the rest of an import of loramon."""
 
 if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis, diagnose
@@ -21,7 +22,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'loramon' has no attribute {name!r}")
     from importlib import import_module

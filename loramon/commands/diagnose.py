@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loramon.commands.options import add_common, language, wants_ascii, wants_colour
 from loramon.errors import UserError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis
 
@@ -122,6 +121,8 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
 
         print(line(diagnosis.to_dict()), flush=True)
         return
+    import shutil
+
     from loramon.report.text import Style, page, short
 
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))

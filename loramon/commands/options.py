@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import locale
 import os
 import sys
 
-from loramon.i18n import Language, pick_language
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from loramon.i18n import Language
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def language(args: argparse.Namespace) -> Language:
     """The language that this call speaks."""
+    import locale
+
+    from loramon.i18n import pick_language
+
     return pick_language(args.lang, os.environ, locale.getlocale()[0])
 
 
