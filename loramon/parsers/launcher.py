@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from loramon.events import End, Fact, Payload, Place
-from loramon.parsers.base import Profile, launch, rule
+from loramon.parsers.base import Make, Profile, launch, rule
 
 
 def _exit(match: re.Match[str], place: Place) -> Iterable[Payload]:
@@ -20,6 +20,15 @@ def _exit(match: re.Match[str], place: Place) -> Iterable[Payload]:
         yield Fact("signal", -code, place)
     if code:
         yield End("exited", place, match.string, code, -code if code < 0 else None)
+
+
+def _platform(name: str) -> Make:
+    """A path that only this platform has. One of native Linux proves nothing: WSL has them too."""
+
+    def make(match: re.Match[str], place: Place) -> Iterable[Payload]:
+        return (Fact("platform", name, place),)
+
+    return make
 
 
 def _died(match: re.Match[str], place: Place) -> Iterable[Payload]:
@@ -39,6 +48,9 @@ LAUNCHER = Profile(
              "CPython 3.11 subprocess.py CalledProcessError.__str__"),
         rule("exits with return code =", r".*exits with return code = (?P<code>-?\d+)", _exit, "DeepSpeed 0.19 launcher/launch.py sigkill_handler"),
         rule("exitcode  :", r"\s*exitcode  : (?P<code>-?\d+) ", _exit, "torch 2.13 distributed/elastic/multiprocessing/errors/__init__.py"),
+        rule("/mnt/", r".*(?<![\w.])/mnt/[a-z]/(?:Users|users|[\w.-]+/)", _platform("wsl"),
+             "WSL 2 mounts the drives of Windows below /mnt (wsl.conf automount)"),
+        rule(":\\", r".*(?<![\w])[A-Z]:\\(?:Users|[\w.-]+\\)", _platform("windows"), "a Windows path in a traceback or message"),
         rule("host      :", r"\s*host      : (\S+)\s*$", lambda m, p: (Fact("host", m[1], p),),
              "torch 2.13 distributed/elastic/multiprocessing/errors/__init__.py"),
     ),
