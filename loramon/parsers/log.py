@@ -11,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.catalogue.match import Catalogue
-from loramon.events import Batch, End, Failure, Launch, LossKind, Payload, PhaseSeen, Place, Progress, Setting, TrainerSeen
+from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, TrainerSeen
 from loramon.lines import Region
 from loramon.parsers import generic, outranks, profile
+from loramon.parsers.bar_columns import Columns
+from loramon.parsers.bar_names import tag_of
 from loramon.parsers.bars import BarScanner, Scanned
 from loramon.parsers.base import Tag
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.dict_steps import DictSteps
-from loramon.parsers.records import TAGS, Record
+from loramon.parsers.record_rows import RecordRows
+from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue
-from loramon.parsers.training_bar import Columns, TrainingBar, tag_of
+from loramon.parsers.training_bar import TrainingBar
 
 _RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
 MAX_FRAME_BYTES = 1024
@@ -48,6 +51,7 @@ class LogParser:
         self._tags: dict[str, Tag | None] = {}
         self._bar_keys: dict[int, dict[str, None]] = {}
         self._dicts = DictSteps(self._on_record)
+        self._record_rows = RecordRows(self._batcher)
         self._bar = TrainingBar(self, self._dicts)
         self._known_total: int | None = None
         self._header: dict[str, object] = {}
@@ -56,8 +60,6 @@ class LogParser:
         self._epoch: float | None = None
         self._ended = False
         self._record_step: int | None = None
-        self._first_record: tuple[Record, int, float] | None = None
-        self._kind_is_known = self._each_step = False
 
     @property
     def n_unknown(self) -> int:
@@ -205,33 +207,14 @@ class LogParser:
         if "epoch" in record.values:
             self._epoch = record.values["epoch"]
         if record.is_summary:
-            self._summary(record)
+            self._ended = True
+            self._total_epochs = self._total_epochs or record.total_epochs
+            self._event(End("completed", record.place, record.text), record.place)
             return
-        if record.is_training and not self._kind_is_known:
-            first, self._first_record = self._first_record, (record, step, t_s)
-            if first is None:
-                return  # the next one tells whether each step is logged
-            self._kind_is_known = True
-            self._each_step = step - first[1] <= 1
-            self._record_rows(*first)
-        self._record_rows(record, step, t_s)
-
-    def _record_rows(self, record: Record, step: int, t_s: float) -> None:
-        kind: LossKind = "step" if self._each_step else "interval"
-        for key, value in record.values.items():
-            tag = TAGS.get(key)
-            if tag is not None and (key != "loss" or record.is_training):
-                self._batcher.one(tag.name, kind if tag.kind == "interval" else tag.kind, step, value, t_s, record.place.offset)
+        self._record_rows.add(record, step, t_s)
         if record.is_training:
             self._bar.is_proven = True
             self._record_step = max(step, self._record_step or 0)
-
-    def _summary(self, record: Record) -> None:
-        self._ended = True
-        epoch = record.values.get("epoch")
-        if self._total_epochs is None and epoch is not None and epoch > 0.5 and abs(epoch - round(epoch)) < 0.02:
-            self._total_epochs = float(round(epoch))
-        self._event(End("completed", record.place, record.text), record.place)
 
     def plain(self, point: dict[str, float], place: Place) -> None:
         """A plain line that holds a step and a loss."""
@@ -290,10 +273,7 @@ class LogParser:
     def _end_launch(self) -> None:
         self._bar.finish()
         self._dicts.finish(self._bar.step, self._clock_s)
-        if self._first_record is not None and not self._kind_is_known:
-            self._each_step = self._first_record[1] == 1
-            self._kind_is_known = True
-            self._record_rows(*self._first_record)
+        self._record_rows.finish()
 
     def _relaunch(self, place: Place, text: str) -> None:
         self._end_launch()

@@ -40,6 +40,12 @@ class Record:
     def is_summary(self) -> bool:
         return "train_runtime" in self.values
 
+    @property
+    def total_epochs(self) -> float | None:
+        """The number of epochs, where the summary's epoch is a whole one (`max_steps` may end a run within)."""
+        epoch = self.values.get("epoch")
+        return float(round(epoch)) if epoch is not None and epoch > 0.5 and abs(epoch - round(epoch)) < 0.02 else None
+
 
 def parse_record(text: str, place: Place) -> Record | None:
     """The record of a dict line, None where it is none: it must hold a loss, an evaluation or the final summary."""

@@ -8,16 +8,16 @@ step is drawn; what the newest frame says is only provisional until then.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loramon.parsers import generic
+from loramon.parsers.bar_columns import Lists, Sink, columns_of
+from loramon.parsers.bar_names import epoch_of, shape_of
 from loramon.parsers.bars import Bar, Scanned
-from loramon.parsers.base import Profile, Role, Tag
+from loramon.parsers.base import Profile, Role
 from loramon.parsers.dict_steps import DictSteps
 
 MIN_STEPS_BEFORE_RESTART = 5
@@ -25,34 +25,6 @@ SHORT_SPAN = 48
 """So few frames are taken one by one."""
 SHORT_S = 120.0
 """A nameless bar that ran through in less, without a loss, was preparation."""
-_EPOCH = re.compile(r"epochs?\s*[:#]?\s*(\d+)\s*(?:/|of)\s*(\d+)", re.I)
-_DIGITS = re.compile(r"[\d,;:]+")
-"""What changes in the name of one and the same bar: `Epoch 1/12 Steps`, `Epoch 2/12, Steps`."""
-
-
-Columns = Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]
-
-
-class Sink(Protocol):
-    """Who takes the rows: many at once (`columns`: postfix key to values and which rows have one), or a single one."""
-
-    def bar_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None: ...
-
-    def bar_row(self, step: int, t_s: float, offset: int, values: Mapping[str, float]) -> None: ...
-
-
-class _Lists:
-    """A region's bars as lists, made once: short stretches between lines are quicker without arrays."""
-
-    def __init__(self) -> None:
-        self._of: Scanned | None = None
-
-    def of(self, scanned: Scanned) -> tuple[list[int], list[float], list[int], list[bool], dict[str, dict[int, float]]]:
-        if self._of is not scanned:
-            self._of = scanned
-            values = {key: dict(zip(at.tolist(), v.tolist(), strict=True)) for key, (at, v) in scanned.values.items()}
-            self._made = (scanned.n.tolist(), scanned.elapsed_s.tolist(), scanned.offset.tolist(), scanned.blank_before.tolist(), values)
-        return self._made
 
 
 @dataclass(slots=True)
@@ -76,7 +48,7 @@ class TrainingBar:
     def __init__(self, sink: Sink, dicts: DictSteps) -> None:
         self._sink = sink
         self._dicts = dicts
-        self._lists = _Lists()
+        self._lists = Lists()
         self.bar_id: int | None = None
         self.rank = 0
         """3: named by the trainer's profile, 2: carries a loss or is named like training, 1: a nameless guess."""
@@ -228,7 +200,7 @@ class TrainingBar:
         n = scanned.n[index]
         clock = self.t_base_s + scanned.elapsed_s[index] if t_s is None else np.full(hi - lo, t_s)
         self._tell_redraws(n, clock, scanned.blank_before[index])
-        columns = _columns(scanned, lo, hi)
+        columns = columns_of(scanned, lo, hi)
         last = np.flatnonzero(n[1:] != n[:-1])
         if self.newest is not None and self.newest.n != n[0]:
             self.frames_per_step = max(self.frames_per_step, self.newest.n_frames)
@@ -296,42 +268,3 @@ class TrainingBar:
         """The log ended. A step that was drawn fewer times than steps are still shows the values of the one before."""
         if self.newest is not None and self.newest.n_frames >= min(2, self.frames_per_step):
             self.flush()
-
-
-def _columns(scanned: Scanned, lo: int, hi: int) -> Columns:
-    """The postfix values of the bars lo..hi: for each key the values, 0 where absent, and which bars have one."""
-    columns = {}
-    for key, (at, values) in scanned.values.items():
-        first, end = np.searchsorted(at, (lo, hi)).tolist()
-        if first == end:
-            continue
-        if end - first == hi - lo:
-            columns[key] = (values[first:end], np.ones(hi - lo, bool))
-            continue
-        dense, present = np.zeros(hi - lo), np.zeros(hi - lo, bool)
-        dense[at[first:end] - lo] = values[first:end]
-        present[at[first:end] - lo] = True
-        columns[key] = (dense, present)
-    return columns
-
-
-def tag_of(key: str, profile: Profile) -> Tag | None:
-    """The tag of a postfix key: the profile's word, else the generic reader's; None where it is no series of ours."""
-    if profile.keys is not None and key in profile.keys:
-        return profile.keys[key]
-    if key in ("lr", "learning_rate"):
-        return Tag("lr")
-    if key in ("grad_norm", "gnorm", "grad"):
-        return Tag("grad_norm")
-    return generic.loss_tag(key)
-
-
-def epoch_of(desc: str) -> tuple[int, int] | None:
-    """(epoch, epochs) of a bar's name like `Epoch 2/5`."""
-    match = _EPOCH.search(desc)
-    return (int(match[1]), int(match[2])) if match is not None else None
-
-
-def shape_of(desc: str) -> str:
-    """A bar's name without what changes while it runs."""
-    return " ".join(_DIGITS.sub("", desc).split())
