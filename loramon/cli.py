@@ -14,19 +14,21 @@ EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 DESCRIPTION = "The doctor for LoRA training: reads the trainer's log, TensorBoard events and GPU telemetry, and says what is wrong and what to do."
 EPILOG = """examples:
+  loramon watch train.log             a training as it runs
   loramon diagnose train.log          what went wrong, from which step, and what to do
   loramon explain loss-nan            what a finding means
+  loramon demo                        a recording of a training that goes wrong
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; building it imports no more than argparse."""
-    from loramon.commands import diagnose, explain
+    from loramon.commands import demo, diagnose, explain, watch
 
     parser = argparse.ArgumentParser(prog="loramon", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"loramon {__version__}")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (diagnose, explain):
+    for module in (watch, diagnose, explain, demo):
         module.add_parser(sub).set_defaults(run=module.run)
     return parser
 

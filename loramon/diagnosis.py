@@ -16,7 +16,7 @@ from loramon.alarms import AlarmLog
 from loramon.clock import Clock, SystemClock
 from loramon.engine import Engine
 from loramon.errors import UserError
-from loramon.events import Chunk, Finding
+from loramon.events import Chunk, Finding, Setting
 from loramon.excerpt import Excerpts
 from loramon.i18n import Language, finding_text, message
 from loramon.run import Run
@@ -150,13 +150,14 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
     `telemetry`: an `nvidia-smi` CSV of the same time. `name`: what the diagnosis calls the source. Raises UserError
     for what cannot be read.
     """
-    source = discover(Path(path), name or str(path))
+    source = discover(Path(path), str(path) if name is None else name)
     engine = Engine()
     if telemetry is not None:
         from loramon.sources.telemetry_log import read_telemetry
 
         engine.feed_gpu(read_telemetry(Path(telemetry)).samples)
     read(engine, source)
+    _refuse_empty_events(engine, source)
     if run_config is not None:
         source.configs.append(Path(run_config))
     read_configs(engine.run, source.configs)
@@ -178,6 +179,16 @@ def read(engine: Engine, source: Source) -> None:
         for chunk in chunks(file, str(file), source.name):
             engine.feed(chunk, events_of=folder)
     engine.finish()
+
+
+def _refuse_empty_events(engine: Engine, source: Source) -> None:
+    """Event files in which nothing could be read are unreadable, not healthy."""
+    files = [f for lane in engine.events.values() for f in lane.files.values()]
+    if source.logs or any(lane.tags for lane in engine.events.values()) or any(f.offset and not f.n_corrupt for f in files):
+        return
+    if any(f.n_corrupt for f in files):
+        raise UserError("corrupt", f"{source.name}: a damaged event file; nothing in it could be read")
+    raise UserError("empty", f"{source.name}: no event yet; has the training written its first step?")
 
 
 def chunks(path: Path, name: str, shown: str) -> Iterator[Chunk]:
@@ -208,7 +219,8 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
     for i, run in enumerate(engine.session.runs):
         last = i == len(engine.session.runs) - 1
         said = opinion(run, run.alarm_log(), excerpts, last and fresh, is_log)
-        settings = {**settings_of(run)}
+        _learning_rate_of_curve(run)
+        settings = settings_of(run)
         for finding in said.findings:
             finding.remedies = advise(finding, settings, run.trainer, {**facts_of(run, said), **finding.numbers})
         opinions.append((run, said))
@@ -222,8 +234,17 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
     return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot)
 
 
+def _learning_rate_of_curve(run: Run) -> None:
+    """Where no line shows the learning rate its own curve does: the highest so far is the one that the schedule scales."""
+    curve = run.best("lr")
+    if curve is not None and curve.highest is not None and curve.highest > 0 and not {"learning_rate", "unet_lr"} & set(run.settings):
+        run.settings["learning_rate"] = Setting("learning_rate", float(f"{curve.highest:.6g}"), "learning rate's own curve")
+
+
 def is_fresh(run: Run, source: Source, now_s: float) -> bool:
     """Written to within ten of its own steps (at least 30 s), so that it may still be running."""
+    if run.is_blank:
+        return False
     newest = max((p.stat().st_mtime for p in (*source.logs, *source.events) if p.exists()), default=0.0)
     pace, _ = seconds_per_step(run.tick_step.view, run.tick_t_s.view)
     return now_s - newest < max(30.0, FRESH_STEPS * (pace or 0.0))
@@ -295,7 +316,10 @@ def times_of(run: Run) -> dict[str, Any]:
     def iso(wall_s: float | None) -> str | None:
         if wall_s is None or not math.isfinite(wall_s):
             return None
-        return datetime.datetime.fromtimestamp(wall_s).astimezone().isoformat(timespec="seconds")
+        try:
+            return datetime.datetime.fromtimestamp(wall_s).astimezone().isoformat(timespec="seconds")
+        except (ValueError, OverflowError, OSError):  # a stamp of no year that a calendar has
+            return None
 
     t = run.tick_t_s.view
     ended = line.wall_s(float(t[-1])) if run.tick_t_s.n else None

@@ -189,7 +189,7 @@ class Engine:
             for told in tellings:
                 row = _row_of(rows, told, row)
                 at = int(rows.offset[row])
-                if rows.kind == "running" and detector.name == "loss-divergence" and self._loss_from.get(batch.source, at) < at:
+                if rows.kind == "running" and self._loss_from.get(batch.source, at) < at:
                     continue  # the same losses, averaged: it only tells later and less surely
                 yield at, told if rows.steps_known else _without_step(told)
 
@@ -218,8 +218,11 @@ class Engine:
         while self._next_tick_s <= end_s:
             self._tick(self._next_tick_s)
             age = self._next_tick_s - self._first_tick_s
-            stride = 1 << (int(age) // FINE_TICKS).bit_length()
-            self._next_tick_s += min(stride, MAX_STRIDE_S)
+            stride = min(1 << (int(age) // FINE_TICKS).bit_length(), MAX_STRIDE_S)
+            # a clock that jumped by years must not be ticked through: the longer the silence, the coarser
+            known = int(np.searchsorted(times, self._next_tick_s - TICK_LAG_S, "right"))
+            silent_s = self._next_tick_s - float(times[max(known, 1) - 1])
+            self._next_tick_s += max(stride, silent_s // FINE_TICKS)
 
     def _tick(self, t_s: float) -> None:
         run = self.run

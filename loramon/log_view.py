@@ -118,7 +118,7 @@ class LogView:
         last = len(pieces) - 1
         for i, piece in enumerate(pieces):
             body = piece.rstrip(b"\r") if i < last else piece
-            if b"\r" in body or log.line_has_row:
+            if log.line_has_row or b"\r" in body or b"%|" in body:
                 self._segments(log, region, body, at)
             elif body or i < last:
                 self._append(log, region.place(at), body, 0)

@@ -11,7 +11,7 @@ from loramon.i18n import Language, message
 from loramon.text import sanitise
 
 NoticeKind = Literal["waiting", "appeared", "deleted", "rotated", "truncated", "replaced", "unreadable", "lost", "dropped",
-                     "several-runs", "new-run", "switched-off", "ended"]  # fmt: skip
+                     "several-runs", "new-run", "switched-off", "ended", "nothing-read"]  # fmt: skip
 REASONS = ("permission", "directory", "not-a-file", "binary")
 
 
@@ -34,11 +34,12 @@ class Notice:
 
     def text(self, lang: Language) -> str:
         """The sentence, sanitised: names of files are foreign text."""
-        return sanitise(message(self.key, lang, source=self.source, **self.numbers))
+        source = message("notice.stdin", lang) if self.source == "-" else self.source
+        return sanitise(message(self.key, lang, source=source, **self.numbers))
 
 
-def notices_of(event: SourceEvent, name: str, t_s: float, restarts: bool) -> list[Notice]:
-    """What to say of a source's event. `name`: what the user calls it. `restarts`: the file was read before."""
+def notices_of(event: SourceEvent, name: str, t_s: float) -> list[Notice]:
+    """What to say of a source's event. `name`: what the user calls it."""
     change = event.change
     if change == "unreadable":
         if event.detail == "missing":
@@ -46,8 +47,6 @@ def notices_of(event: SourceEvent, name: str, t_s: float, restarts: bool) -> lis
         if event.detail in REASONS:
             return [Notice("unreadable", name, f"notice.unreadable-{event.detail}", t_s)]
         return [Notice("unreadable", name, "notice.unreadable", t_s, {"why": event.detail.removeprefix("error: ")})]
-    if change == "opened":
-        return [Notice("appeared", name, "notice.appeared", t_s)] if restarts else []
     if change == "dropped":
         return [Notice("dropped", name, "notice.dropped", t_s, {"n_bytes": event.n_bytes or 0})]
     said: list[Notice] = []

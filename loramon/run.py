@@ -34,6 +34,8 @@ from loramon.series import Series
 from loramon.timeline import Timeline
 
 KEEP_EVENTS = 2000
+LATEST_S = 1e11
+"""No time of a run lies beyond the year 5138."""
 TICKS = "ticks"
 """The lane of what was told at ticks."""
 ARRIVAL = "*"
@@ -187,7 +189,7 @@ class Run:
     def _tick_rows(self, source: str, rows: Rows) -> None:
         if self.tick_source is None:
             self.tick_source = source
-        known = ~np.isnan(rows.t_s)
+        known = np.abs(rows.t_s) < LATEST_S  # a time that was never written, or was damaged, is none
         if source == self.tick_source and known.any():
             last = float(self.tick_t_s.view[-1]) if self.tick_t_s.n else -np.inf
             # a bar's clock that was set back would make the column fall: time only moves on
@@ -237,6 +239,11 @@ class Run:
         """Keeps what a detector told, in the lane of its source."""
         self.lanes.setdefault(ARRIVAL if self.arrival_order else lane, []).append(told)
         self.revision += 1
+
+    @property
+    def is_blank(self) -> bool:
+        """Nothing of a training was recognised so far."""
+        return self.trainer is None and not (self.series or self.happenings or self.settings) and self.progress.step is None
 
     def setting(self, name: str) -> object:
         """The value of a setting, None where it was not read."""

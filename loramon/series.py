@@ -31,6 +31,7 @@ class Series:
         self.last: float | None = None
         self.last_finite: float | None = None
         self.lowest: float | None = None
+        self.highest: float | None = None
         self.first_step: int | None = None
         self.last_step: int | None = None
         self.first_bad_step: int | None = None
@@ -69,6 +70,8 @@ class Series:
             self.last_finite = float(finite[-1])
             low = float(finite.min())
             self.lowest = low if self.lowest is None else min(self.lowest, low)
+            high = float(finite.max())
+            self.highest = high if self.highest is None else max(self.highest, high)
         if good[-1]:
             self.first_bad_step = None
         elif good.any():

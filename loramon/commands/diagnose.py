@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         if diagnosis.verdict != "healthy":
             status = max(status, 1)
         _show(diagnosis, args)
+        if diagnosis.run.is_blank and not diagnosis.earlier:
+            _say(f"{path}: nothing of a training is recognised in it; is this the file that the output was redirected to?")
     if args.summary:
         print("  ".join(f"{word} {n}" for word, n in counts.items()))
     return status
@@ -104,15 +106,19 @@ def _without_twins(paths: list[str]) -> list[str]:
 
 
 def _refuse(path: str, error: UserError, args: argparse.Namespace) -> None:
-    from loramon.text import sanitise
-
     if args.json:
         from loramon.diagnosis import SCHEMA
         from loramon.report.json import error_line
 
         print(error_line(SCHEMA, path, error), flush=True)
     else:
-        print(f"loramon: {sanitise(error.message)}", file=sys.stderr)
+        _say(error.message)
+
+
+def _say(text: str) -> None:
+    from loramon.text import sanitise
+
+    print(f"loramon: {sanitise(text)}", file=sys.stderr)
 
 
 def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.catalogue.match import Catalogue
-from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, TrainerSeen
+from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, Stamp, TrainerSeen
 from loramon.lines import Region
 from loramon.parsers import generic, outranks, profile
 from loramon.parsers.bar_columns import Columns
@@ -23,6 +23,7 @@ from loramon.parsers.dict_steps import DictSteps
 from loramon.parsers.record_rows import RecordRows
 from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue
+from loramon.parsers.stamps import StampFilter
 from loramon.parsers.training_bar import TrainingBar
 
 _RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
@@ -59,6 +60,7 @@ class LogParser:
         self._total_epochs: float | None = None
         self._epoch: float | None = None
         self._ended = False
+        self._stamps = StampFilter()
         self._record_step: int | None = None
 
     @property
@@ -125,6 +127,7 @@ class LogParser:
             ids = scanned.bar[lo:hi]
             others = np.flatnonzero(ids != self._bar.bar_id) if self._bar.bar_id is not None else np.arange(hi - lo)
             ours = int(others[0]) if len(others) else hi - lo
+            self._tell_waiting_stamp()
             if ours:
                 restart = self._bar.frames(scanned, (lo, lo + ours), self._arrival_s)
                 if restart is None:
@@ -252,6 +255,9 @@ class LogParser:
                 self._known_total = payload.total_steps
             self._total_epochs = payload.total_epochs if payload.total_epochs is not None else self._total_epochs
             self._epoch = payload.epoch if payload.epoch is not None else self._epoch
+        elif isinstance(payload, Stamp):
+            if not self._stamps.is_news(payload, self._bar.newest.t_s if self._bar.newest is not None else None):
+                return
         elif isinstance(payload, End):
             self._ended = True
         elif isinstance(payload, PhaseSeen) and payload.phase != "train" and self._bar.newest is not None:
@@ -270,7 +276,14 @@ class LogParser:
     def _has_begun(self) -> bool:
         return self._ended or (self._bar.step or 0) > 0 or self._record_step is not None
 
+    def _tell_waiting_stamp(self) -> None:
+        """The newest stamp that told nothing by itself: a bar begins behind it, or the log ends with it."""
+        stamp = self._stamps.take()
+        if stamp is not None:
+            self._event(stamp, stamp.place)
+
     def _end_launch(self) -> None:
+        self._tell_waiting_stamp()
         self._bar.finish()
         self._dicts.finish(self._bar.step, self._clock_s)
         self._record_rows.finish()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from loramon.diagnosis import Diagnosis
 from loramon.i18n import Language, message
 from loramon.report.chart import loss_chart
+from loramon.text import sanitise
 from loramon.units import format_duration_s
 
 MARKS = {"note": ("·", "-"), "warning": ("▲", "!"), "critical": ("✖", "X"), "healthy": ("✔", "+")}
@@ -69,7 +70,7 @@ def short(diagnosis: Diagnosis, style: Style) -> str:
     """One line: source, verdict, cause, where it stood. What scripts and people with many logs read."""
     d = diagnosis.to_dict()
     cause = next((f for f in d["findings"] if f["id"] == d["primary"]), None)
-    parts = [d["source"], d["verdict"], d["primary"] or "-", d["trainer"] or "-", d["status"], _steps(d, style.lang) or "-"]
+    parts = [sanitise(d["source"]), d["verdict"], d["primary"] or "-", d["trainer"] or "-", d["status"], _steps(d, style.lang) or "-"]
     if cause is not None:
         parts.append(cause["title"])
     text = "  ".join(parts)
@@ -82,7 +83,7 @@ def short(diagnosis: Diagnosis, style: Style) -> str:
 def _head(d: dict[str, Any], style: Style, say: Say) -> list[str]:
     kind = d["verdict"]
     word = say(f"verdict.{kind}")
-    first = f"{style.paint(style.mark(kind) + ' ' + word, kind)}  {d['source']}"
+    first = f"{style.paint(style.mark(kind) + ' ' + word, kind)}  {sanitise(d['source'])}"
     about = [x for x in (d["trainer"] or say("report.unknown-trainer"), say(f"status.{d['status']}"), _steps(d, style.lang)) if x]
     m = d["metrics"]
     if m["loss_last"] is not None:

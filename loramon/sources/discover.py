@@ -15,10 +15,13 @@ from loramon.errors import UserError
 
 MAX_DEPTH = 8
 MAX_FILES = 20_000
+HEAD_BYTES = 65536
 _EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)")
 _HPARAMS_FOLDER = re.compile(r"\d{9,}\.\d+")
 _LOG_NAME = re.compile(r"(?:.*\.(?:log|out|err|txt)|nohup\.out|.*\.[oe]\d*|output\.log|slurm-.*)$", re.I)
 _NO_LOG = re.compile(r"(?:LISTING|README|requirements.*|caption.*|prompt.*|LICENSE.*|.*metadata.*|merges|vocab.*|special_tokens.*)\.(?:txt|md)$", re.I)
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"SQLite format", b"\x7fELF", b"RIFF", b"%PDF", b"\x80\x02",
+          b"\x80\x03", b"\x80\x04", b"\x80\x05")  # fmt: skip
 _PAIRS = ((".out", ".err"), (".o", ".e"))
 _FIRST = ("stdout", "nohup", "train", "output", "console", "slurm", "run", "log")
 _BOUNDARY = (b"%|", b"Traceback", b"it/s", b"'loss'", b"INFO", b"WARNING", b"Error", b"error:", b"loss", b"epoch", b"accelerate", b"usage:")
@@ -38,10 +41,10 @@ class Source:
 
 def discover(path: Path, name: str | None = None) -> Source:
     """The source at a path. Raises UserError: `not-found`, `unreadable`, `empty`, `binary`, `no-log`."""
-    name = name or str(path)
+    name = str(path) if name is None else name
     try:
-        if not path.exists():
-            raise UserError("not-found", f"{name}: no such file or folder")
+        if not name or not path.exists():
+            raise UserError("not-found", f"{name or repr(name)}: no such file or folder")
         if path.is_dir():
             return _folder(path, name)
     except PermissionError:
@@ -70,12 +73,12 @@ def pair(path: Path) -> list[Path]:
 def _refuse_unreadable(path: Path, name: str) -> None:
     try:
         with path.open("rb") as file:
-            head = file.read(65536)
+            head = file.read(HEAD_BYTES)
     except PermissionError:
         raise UserError("unreadable", f"{name}: permission denied; check the rights of the file") from None
     except OSError as error:
         raise UserError("unreadable", f"{name}: {error.strerror or error}") from None
-    if not head:
+    if not head.strip() and len(head) < HEAD_BYTES:
         raise UserError("empty", f"{name}: the file is empty; was the training's output redirected here? (cmd > log 2>&1)")
     if _is_binary(head):
         raise UserError("binary", f"{name}: a binary file, not a log; give the training's text output, its event files or its output folder")
@@ -84,15 +87,15 @@ def _refuse_unreadable(path: Path, name: str) -> None:
 def _is_binary(head: bytes) -> bool:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return False
-    if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"SQLite format", b"\x7fELF")):
-        return True
+    if head.startswith(_MAGIC) or (head[8:9] == b"{" and head[5:8] == b"\0\0\0"):
+        return True  # the latter: safetensors, a length of eight bytes and its JSON header
     nul = head.count(0)
     odd = head[1::2].count(0)
     if nul and odd > 0.3 * len(head) / 2 and head[0::2].count(0) < 0.05 * len(head):
         return False  # UTF-16 without a mark
     controls = sum(head.count(c) for c in range(1, 9)) + sum(head.count(c) for c in range(14, 27))
     text = len(head) - nul
-    return (text and controls > 0.1 * text) or (nul > 0.3 * len(head) and not any(mark in head for mark in _BOUNDARY))
+    return (controls > 3 and controls > 0.04 * text) or (nul > 0.3 * len(head) and not any(mark in head for mark in _BOUNDARY))
 
 
 def _is_events(path: Path) -> bool:

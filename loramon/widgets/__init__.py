@@ -1,1 +1,1 @@
-"""Parts that screens are made of. Only `chart` and `cell_update` load Textual; the rest is pure and knows numpy only."""
+"""Parts that screens are made of. What a chart is computed with (`picture` and below) is pure and loads no Textual."""

@@ -13,12 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.units import format_number
-from loramon.widgets.chart_data import XUnit
+from loramon.widgets.chart_data import LIMIT, Floats, XUnit
 
-Floats = NDArray[np.float64]
-
-LIMIT = 1e300
-"""Values are drawn as if they lay within it, so that differences stay finite."""
 SMALLEST = 1e-300
 SAME = 1e-6
 """Extremes that differ by less than this share of their size are drawn as one level."""
@@ -39,16 +35,17 @@ def x_range(first: float, last: float) -> tuple[float, float]:
     if span <= 1e-9 * max(1.0, abs(first), abs(last)):
         return first - 0.5, last + 0.5
     quantum = 2.0 ** math.floor(math.log2(span / 32))
-    return math.floor(first / quantum) * quantum, (math.floor(last / quantum) + 1) * quantum
+    return min(first, math.floor(first / quantum) * quantum), (math.floor(last / quantum) + 1) * quantum
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The y axis from `low` to `high`, in powers of ten where `log`."""
+    """The y axis from `low` to `high`, in powers of ten where `log`. `only`: the one value there is, if there is but one."""
 
     low: float
     high: float
     log: bool = False
+    only: float | None = None
 
     def share(self, values: Floats) -> Floats:
         """How high each value lies, 0 to 1; on a logarithmic axis what is not above 0 lies on the bottom. NaN stays."""
@@ -66,17 +63,18 @@ class Scale:
 def y_scale(low: float, high: float, log: bool, n_ticks: int) -> Scale:
     """The axis for values from `low` to `high` (both above 0 where `log`), widened to quarters of a tick's distance."""
     low, high = (min(max(v, -LIMIT), LIMIT) for v in (low, high))
+    only = low
     if log:
         low, high = math.log10(max(low, SMALLEST)), math.log10(max(high, SMALLEST))
         if high - low < SAME:
-            return Scale(low - 0.25, high + 0.25, True)
+            return Scale(low - 0.25, high + 0.25, True, only)
         quantum = 0.125 if high - low > 0.5 else _nice((high - low) / 4)
     else:
         size = max(abs(low), abs(high))
         if size < SMALLEST:
-            return Scale(-1.0, 1.0)
+            return Scale(-1.0, 1.0, only=0.0)
         if high - low < SAME * size:
-            return Scale(low - 0.05 * size, high + 0.05 * size)
+            return Scale(low - 0.05 * size, high + 0.05 * size, only=only)
         quantum = _nice((high - low) / max(1, n_ticks)) / 4
     return Scale(min(low, math.floor(low / quantum) * quantum), max(high, math.ceil(high / quantum) * quantum), log)
 
@@ -91,8 +89,14 @@ def _nice(step: float) -> float:
 
 
 def y_ticks(scale: Scale, n: int) -> list[tuple[float, str]]:
-    """At most about `n` round values on the axis with their labels, from the lowest up; labels are at most 7 wide."""
+    """At most about `n` round values on the axis with their labels, from the lowest up; labels are at most 7 wide.
+
+    Where there is one value only, that is the tick.
+    """
     n = max(1, n)
+    if scale.only is not None:
+        labels = (format_number(scale.only, digits) for digits in (4, 3, 2, 1))
+        return [(scale.only, next(label for label in labels if len(label) <= LABEL_CELLS))]
     ticks = _log_ticks(scale, n) if scale.log else _linear_ticks(scale.low, scale.high, n)
     return [(value, label) for value, label in ticks if len(label) <= LABEL_CELLS]
 
@@ -107,7 +111,7 @@ def _linear_ticks(low: float, high: float, n: int) -> list[tuple[float, str]]:
 def _fixed(value: float, step: float, size: float) -> str:
     """A tick's label with as many digits as tell it from its neighbours."""
     place = math.floor(math.log10(step) + 1e-9)
-    if size < 1e6 and place >= -5:
+    if size < 1e6 and place >= -4:
         return f"{value:.{max(0, -place)}f}"
     if value == 0:
         return "0"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from loramon.widgets.chart_data import Floats
+
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Glyphs = NDArray[np.uint32]
@@ -52,9 +53,14 @@ class Columns:
         return ~np.isnan(self.low)
 
 
+def _edges(x0: float, x1: float, n: int) -> Floats:
+    """Where columns 1 to n - 1 begin."""
+    return x0 + (x1 - x0) * (np.arange(1, n) / n)
+
+
 def column_of(x: Floats, x0: float, x1: float, n: int) -> Ints:
     """The column, 0 to n - 1, of each x; what lies outside x0..x1 is put into the first or last."""
-    return np.clip(np.floor((x - x0) / (x1 - x0) * n), 0, n - 1).astype(np.int64)
+    return np.searchsorted(_edges(x0, x1, n), x, "right").astype(np.int64)
 
 
 def reduce_columns(x: Floats, y: Floats, x0: float, x1: float, n: int) -> Columns:
@@ -64,14 +70,15 @@ def reduce_columns(x: Floats, y: Floats, x0: float, x1: float, n: int) -> Column
     if end <= first:
         return Columns(low, high, bad)
     x, y = x[first:end], y[first:end]
-    edges = x0 + (x1 - x0) * (np.arange(1, n) / n)
-    starts = np.concatenate(([0], np.searchsorted(x, edges, "left")))
+    starts = np.concatenate(([0], np.searchsorted(x, _edges(x0, x1, n), "left")))
     has_points = np.diff(np.append(starts, len(x))) > 0
     starts = starts[has_points]
-    good = np.isfinite(y)
-    if good.all():
-        low[has_points], high[has_points] = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
+    with np.errstate(invalid="ignore"):
+        least, most = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
+    if np.isfinite(least).all() and np.isfinite(most).all():  # a NaN or infinity among the values would show in them
+        low[has_points], high[has_points] = least, most
         return Columns(low, high, bad)
+    good = np.isfinite(y)
     least, most = np.minimum.reduceat(np.where(good, y, np.inf), starts), np.maximum.reduceat(np.where(good, y, -np.inf), starts)
     none = np.isinf(least)
     low[has_points], high[has_points] = np.where(none, np.nan, least), np.where(none, np.nan, most)

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 MAX_X = float(1 << 53)
 """Largest distance from zero on the x axis: beyond it float64 no longer tells neighbouring steps apart."""
+LIMIT = 1e300
+"""Finite values are drawn as if they lay within it, so that sums and differences stay finite."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,19 +28,23 @@ def list_rows(findings: Sequence[dict[str, Any]], chosen: int, words: Words, wid
     return rows
 
 
-def card_rows(finding: dict[str, Any], words: Words, width: int, with_title: bool = True) -> list[Row]:
-    """All that is said of a finding: what it is, its figures, the lines it rests on, rivals set aside, remedies in order."""
+def card_rows(finding: dict[str, Any], words: Words, width: int, full: bool = True) -> list[Row]:
+    """All that is said of a finding: what it is, its figures, the lines it rests on, remedies in order, rivals set aside.
+
+    Not `full`: without its title and the sources of the remedies, for the place beside the chart.
+    """
     colour = COLOURS[finding["severity"]]
     rows: list[Row] = []
-    if with_title:
+    if full:
         rows += hanging(finding["title"], width, f"bold {colour}", f"{MARKS[finding['severity']]} ", f"bold {colour}")
-    sure = f"{words.say(f'severity.{finding["severity"]}')} · {words.say(f'level.{finding["level"]}')} · {finding['id']}"
+    kind, sure_of = words.say("severity." + finding["severity"]), words.say("level." + finding["level"])
+    sure = f"{kind} · {sure_of} · {finding['id']}"
     rows += [((sure, "$muted"),), ()]
     if finding["explanation"]:
         rows += [*hanging(finding["explanation"], width), ()]
     rows += _figures(finding, words, width)
     rows += _evidence(finding, words, width)
-    rows += _remedies(finding, words, width)
+    rows += _remedies(finding, words, width, full)
     rows += _excluded(finding, words, width)
     while rows and not rows[-1]:
         rows.pop()
@@ -72,7 +76,7 @@ def _evidence(finding: dict[str, Any], words: Words, width: int) -> list[Row]:
     return [*rows, ()]
 
 
-def _remedies(finding: dict[str, Any], words: Words, width: int) -> list[Row]:
+def _remedies(finding: dict[str, Any], words: Words, width: int, full: bool) -> list[Row]:
     if not finding["remedies"]:
         return []
     rows: list[Row] = [_heading(words.say("report.what-to-do"))]
@@ -84,20 +88,21 @@ def _remedies(finding: dict[str, Any], words: Words, width: int) -> list[Row]:
         if change:
             rows += hanging(change, width, "$success", indent)
         if remedy["why"]:
-            rows += hanging(clean(remedy["why"]), width, "$muted", indent)
-        about = [remedy["effect"], words.say("cost", cost=remedy["cost"]), words.say(f"basis.{remedy['basis']}")]
-        rows += hanging(" · ".join(clean(x) for x in about if x), width, "$muted", indent)
-        if remedy["source"]:
+            rows += hanging(clean(remedy["why"]), width, "", indent)
+        about = [words.say(key, what=clean(remedy[key])) for key in ("effect", "cost") if remedy[key]]
+        about.append(words.say("basis", what=words.say(f"basis.{remedy['basis']}")))
+        rows += hanging(" · ".join(about), width, "$muted", indent)
+        if full and remedy["source"]:
             rows += hanging(clean(remedy["source"]), width, "italic $muted", indent)
         rows.append(())
     return rows
 
 
 def _change(remedy: dict[str, Any]) -> str:
-    """`--unet_lr  0.001 → 0.0001`; what is unknown is left out."""
+    """`unet_lr  0.001 → 0.0001`; empty where the action's own words say it."""
     name = remedy["flag"] or remedy["setting"]
-    if not name or (remedy["current"] is None and remedy["suggested"] is None):
-        return clean(name)
+    if not name or name in remedy["action"] or remedy["suggested"] is None:
+        return ""
     current = clean(remedy["current"]) if remedy["current"] is not None else "?"
     after = f" → {clean(remedy['suggested'])}" if remedy["suggested"] is not None else ""
     return f"{clean(name)}  {current}{after}"

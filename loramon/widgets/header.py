@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from loramon.screens.rows import Row, cells, fitting, flush
+from loramon.screens.rows import Row, cells, crop, fitting, flush
 from loramon.screens.snapshot import Snapshot
 from loramon.screens.words import COLOURS, MARKS, Words, clean, number
 from loramon.units import format_count, format_duration_s, format_number, format_pct, format_step_time_s
@@ -27,8 +27,7 @@ def badge(shot: Snapshot, words: Words) -> Row:
     """What kind of thing is on the screen: a recording is always called one."""
     status = str(shot.d["status"])
     if shot.is_recording:
-        note = f" {shot.recording_note}" if shot.recording_note else ""
-        return ((f" ◆ {words.say('recording')}{note} ", "bold reverse $secondary"),)
+        return ((f" ◆ {words.say('recording')} ", "bold reverse $secondary"),)
     if status == "running":
         return ((f"● {words.say('live')}", "$success"),)
     if status == "unknown":
@@ -38,7 +37,8 @@ def badge(shot: Snapshot, words: Words) -> Row:
 
 def name_row(shot: Snapshot, words: Words, width: int) -> Row:
     d = shot.d
-    trainer = clean(d["trainer"]) or words.say("report.unknown-trainer")
+    unknown = words.say("report.unknown-trainer") if shot.health != "waiting" else ""
+    trainer = clean(d["trainer"]) or unknown
     about = [trainer, clean(d["settings"].get("architecture"))]
     right = badge(shot, words)
     room = width - cells(right) - 3
@@ -51,7 +51,7 @@ def settings_row(shot: Snapshot, words: Words, width: int) -> Row:
     parts: list[Row] = []
     for name in SETTINGS:
         if found.get(name) is not None:
-            key = f"setting-{name}"
+            key = f"setting-{name.replace('_', '-')}"
             parts.append(((f"{words.say(key)} " if words.say(key) else "", "$muted"), (_setting(found[name]), "")))
     row = fitting(parts, width - 2) if parts else ((words.say("no-settings"), "$muted"),)
     return ((" ", ""), *row)
@@ -72,12 +72,13 @@ def health_row(shot: Snapshot, words: Words, width: int) -> Row:
         text, style = gravest["title"], f"bold {COLOURS[gravest['severity']]}"
         others = len(shot.serious) - 1
         step = gravest["alarm_step"] if gravest["alarm_step"] is not None else gravest["first_step"]
-        right = [((words.say("at-step", step=format_count(step)), "$muted"),) if step is not None else (),
-                 ((words.say("and-more", n=others), "$muted"),) if others else ()]  # fmt: skip
+        about = fitting([((words.say("at-step", step=format_count(step)), "$muted"),) if step is not None else (),
+                         ((words.say("and-more", n=others), "$muted"),) if others else ()], width // 3)  # fmt: skip
     else:
         text, style = words.say("waiting-for-training") if health == "waiting" else words.say("report.nothing-found"), ""
-        right = []
-    return flush(((" ", ""), *word, ("  ", ""), (text, style)), (*fitting(right, width // 3), (" ", "")), width)
+        about = ()
+    title = crop(((" ", ""), *word, ("  ", ""), (text, style)), width - cells(about) - 3)
+    return (*title, ("  ", ""), *about)
 
 
 def progress_row(shot: Snapshot, words: Words, width: int) -> Row:
@@ -103,8 +104,7 @@ def progress_row(shot: Snapshot, words: Words, width: int) -> Row:
     row = fitting(parts, width - 2)
     room = width - cells(row) - 4
     if share is not None and room >= 8:
-        colour = COLOURS[shot.health] if shot.health in ("warning", "critical") else "$primary"
-        return ((" ", ""), *gauge(share, min(room, 60), colour), ("  ", ""), *row)
+        return ((" ", ""), *gauge(share, min(room, 60)), ("  ", ""), *row)
     return ((" ", ""), *row)
 
 

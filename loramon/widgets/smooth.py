@@ -1,9 +1,9 @@
 """Smoothing of a curve: an exponentially weighted mean with bias correction, for irregular steps and NaN.
 
 The mean at point n is  sum(w**((x_n - x_i) / h) * y_i) / sum(w**((x_n - x_i) / h))  over the finite points i <= n.
-On evenly spaced points (h = spacing) this is TensorBoard's smoothing with its bias correction (TensorBoard 2.21,
-components/vz_line_chart2/line-chart.ts `resmoothDataset`); letting the distance in x set the decay is W&B's
-"time weighted EMA" (W&B docs, line plot smoothing).
+On evenly spaced points (h = spacing) this is TensorBoard's smoothing with its bias correction (`classicSmoothing` in
+webapp/widgets/line_chart_v2); letting the distance in x set the decay is W&B's "time weighted exponential moving
+average" (docs.wandb.ai, line plots, smoothing).
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from loramon.widgets.chart_data import LIMIT, Floats
 
 MAX_WEIGHT = 0.99
-LIMIT = 1e300
-"""Values are held within it, so that sums of them stay finite."""
 
 
 def ewma(x: Floats, y: Floats, weight: float, spacing: float | None = None) -> Floats:
@@ -57,10 +54,10 @@ def _scan(decay: Floats, y: Floats) -> Floats:
     n = len(y)
     width = math.isqrt(n - 1) + 1
     height = -(-n // width)
-    d, s = np.ones(height * width), np.zeros(height * width)
-    d[:n], s[:n] = decay, y
+    spare = height * width - n
     # Row j holds the j-th point of every block, so that one step of all blocks is one vector operation.
-    d, s = d.reshape(height, width).T.copy(), s.reshape(height, width).T.copy()
+    d = np.concatenate((decay, np.ones(spare))).reshape(height, width).T.copy()
+    s = np.concatenate((y, np.zeros(spare))).reshape(height, width).T.copy()
     for j in range(1, width):
         s[j] += d[j] * s[j - 1]
         d[j] *= d[j - 1]
@@ -76,16 +73,21 @@ def _scan(decay: Floats, y: Floats) -> Floats:
 def bin_means(x: Floats, y: Floats, width: float) -> tuple[Floats, Floats]:
     """Means of the finite values in bins of `width`, aligned on its multiples; NaN for a bin without any.
 
-    A bin stands at the x of its last point. Bins never move when points are added behind them. `x` ascends.
+    A bin stands at the x of its last point. Bins never move when points are added behind them. `x` ascends; there
+    should be far fewer bins than points.
     """
     if not len(x):
         return x, y
-    place = np.floor(x / width)
-    starts = np.concatenate(([0], np.flatnonzero(place[1:] != place[:-1]) + 1))
-    good = np.isfinite(y)
-    count = np.add.reduceat(good.astype(np.float64), starts)
-    filled = np.clip(np.where(good, y, 0.0), -LIMIT, LIMIT)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.add.reduceat(filled, starts) / count
+    first, last = math.floor(x[0] / width), math.floor(x[-1] / width)
+    starts = np.searchsorted(x, np.arange(first, last + 1) * width, "left")
+    starts[0] = 0
+    starts = starts[np.append(starts[1:] > starts[:-1], starts[-1] < len(x))]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.add.reduceat(y, starts) / np.diff(np.append(starts, len(x)))
+    if not np.isfinite(means).all():  # the sums say at no cost that something is not finite
+        good = np.isfinite(y)
+        count = np.add.reduceat(good.astype(np.float64), starts)
+        filled = np.clip(np.where(good, y, 0.0), -LIMIT, LIMIT)
+        means = np.add.reduceat(filled, starts) / np.where(count > 0, count, np.nan)
     ends = np.concatenate((starts[1:] - 1, [len(x) - 1]))
     return x[ends], means

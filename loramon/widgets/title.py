@@ -38,6 +38,6 @@ def rule(left: Row, right: Row, width: int) -> Row:
     room = width - cells(left) - 5
     right = right if right and cells(right) + 4 <= room else ()
     line = "$faint"
-    middle = room - (cells(right) + 3 if right else 0) + (0 if right else 0)
+    middle = room + 1 - (cells(right) + 3 if right else 0)
     tail: Row = ((" ", ""), *right, (" ", ""), ("─", line)) if right else ()
-    return (("── ", line), *left, (" ", ""), ("─" * max(0, middle + 1), line), *tail)
+    return (("── ", line), *left, (" ", ""), ("─" * max(0, middle), line), *tail)

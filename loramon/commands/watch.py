@@ -1,0 +1,43 @@
+"""`loramon watch PATH…`: the dashboard on log files, TensorBoard folders and output folders as they grow."""
+
+from __future__ import annotations
+
+import argparse
+
+from loramon.commands.headless import add_headless, show
+from loramon.commands.options import add_common, language
+from loramon.errors import UserError
+
+NAME = "watch"
+EXAMPLE = """examples:
+  loramon watch train.log
+  loramon watch output/my_lora
+  loramon watch train.log --headless --fail-on critical
+  accelerate launch train_network.py ... 2>&1 | loramon watch -
+
+The paths belong to one training; what is not there yet is waited for. Ctrl-C ends the watch, never the training
+(started in a pipe, the training ends with the pipe: write its output to a file and watch that).
+"""
+
+
+def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = sub.add_parser(NAME, help="a training as it runs: log files, TensorBoard folders, output folders",
+                            epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard folder or output folder of one training; - reads standard input")
+    add_headless(parser)
+    add_common(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 where standard input ended; 1 where an alarm of `--fail-on` came; 130 after Ctrl-C."""
+    if args.paths.count("-") > 1:
+        raise UserError("usage", "standard input can be read once only; give - once")
+    from loramon.clock import SystemClock
+    from loramon.live import watch_session
+
+    try:
+        session = watch_session(args.paths, SystemClock(), language(args))
+    except OSError as error:
+        raise UserError("unreadable", f"standard input cannot be kept in a temporary file: {error.strerror or error}") from None
+    return show(session, args)

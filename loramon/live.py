@@ -1,0 +1,298 @@
+"""A training watched as it happens: feeds in, the engine's runs, alarms, notices and log rows out. No screen, no thread.
+
+The dashboard and `--headless` stand on the same `LiveSession`: whoever shows it calls `pump` again and again, then reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from loramon.clock import Clock
+from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
+from loramon.engine import Engine
+from loramon.events import Alarm, Chunk, Progress, SourceEvent, Told
+from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet, StdinFeed
+from loramon.i18n import Language
+from loramon.live_excerpts import LiveExcerpts
+from loramon.log_view import LogView
+from loramon.notices import Notice, notices_of
+from loramon.path_feed import PathFeed
+from loramon.run_files import read_configs
+from loramon.speed import seconds_per_step
+
+__all__ = ["LiveSession", "LogView", "Notice", "demo_session", "watch_session"]
+
+CHUNK_BYTES = 1 << 18
+FIRST_CHUNK_BYTES = 1 << 14
+"""How much is taken at a time: at most, and before it is known how long that takes."""
+
+OPINION_EVERY_S = 1.0
+FRESH_S = 30.0
+MAX_NOTICES = 500
+
+
+class LiveSession:
+    """One training on its way through the engine.
+
+    `revision` grows with every change that a screen could show. `notices`: what happened to the sources, oldest first.
+    `has_data`: something was read, so that a verdict means something.
+    `recording_note`: what the recording is and that nothing is running, where `is_recording`.
+    """
+
+    def __init__(self, feeds: Sequence[Feed], clock: Clock, name: str, lang: Language = "en", is_recording: bool = False) -> None:
+        self.feeds = list(feeds)
+        self.clock = clock
+        self.name = name
+        self.lang: Language = lang
+        self.is_recording = is_recording
+        self.recording_note = ""
+        self.engine = Engine(arrival_order=True)
+        self.engine.on_told = self._on_told
+        self.log = LogView()
+        self.notices: list[Notice] = []
+        self.revision = 0
+        self._excerpts = LiveExcerpts(self._log_files, self.log)
+        self._heard: dict[str, float] = {}
+        self._off: set[tuple[int, str]] = set()
+        self._broken: set[str] = set()
+        self.has_data = False
+        self._is_log = False
+        self._finished = False
+        self._chunk_bytes = FIRST_CHUNK_BYTES
+        self._n_runs = 1
+        self._n_told = 0
+        self._alarms: tuple[int, list[Alarm]] = (-1, [])
+        self._provisional: tuple[int, Progress | None] = (-1, None)
+        self._opinion: tuple[Diagnosis, tuple[object, ...], float] | None = None
+        self._configured: set[tuple[int, str | None]] = set()
+
+    # ------------------------------------------------------------ taking in
+
+    @property
+    def ended(self) -> bool:
+        """Every feed ended: the recording played out, standard input closed. Files that are watched never end."""
+        return bool(self.feeds) and all(feed.ended for feed in self.feeds)
+
+    def pump(self, budget_s: float = 0.03) -> bool:
+        """Takes in what there is, for about `budget_s` seconds at most; True while more is waiting.
+
+        Bytes are taken in pieces whose size follows how long the last one took, so that one piece stays within half of
+        the budget. Never raises on what the sources hold; what fails is switched off and said in `notices`.
+        """
+        began_s = self.clock.monotonic_s()
+        for feed in self.feeds:
+            while True:
+                at_s = self.clock.monotonic_s()
+                items = self._poll(feed)
+                n_bytes = 0
+                for item in items:
+                    self._take(feed, item)
+                    n_bytes += len(item.data) if isinstance(item, Chunk) else 0
+                now_s = self.clock.monotonic_s()
+                self._measure(n_bytes, now_s - at_s, budget_s)
+                if not items:
+                    break
+                self.revision += 1
+                if now_s - began_s >= budget_s / 2:  # the next piece may take the other half
+                    return True
+        self._after()
+        return False
+
+    def _poll(self, feed: Feed) -> list[Item]:
+        if feed.name in self._broken:
+            return []
+        try:
+            return feed.poll(self._chunk_bytes)
+        except Exception as error:
+            self._broken.add(feed.name)
+            self._switched_off(feed.name, error)
+            return []
+
+    def _measure(self, n_bytes: int, took_s: float, budget_s: float) -> None:
+        if n_bytes * 2 >= self._chunk_bytes and took_s > 0:
+            fitting = int(n_bytes * budget_s / 2 / took_s)
+            self._chunk_bytes = max(1 << 13, min(CHUNK_BYTES, 2 * self._chunk_bytes, fitting))
+
+    def _take(self, feed: Feed, item: Item) -> None:
+        if isinstance(item, Chunk):
+            self.has_data = True
+            folder = feed.events_of(item)
+            self._guard(f"engine ({item.source})", lambda: self.engine.feed(item, events_of=folder))
+            if folder is None:
+                self._is_log = True
+                self._guard("log view", lambda: self.log.feed(item))
+                if not feed.keeps_time:
+                    self._heard[item.source] = self.clock.monotonic_s()
+            if len(self.engine.session.runs) != self._n_runs:
+                self._n_runs = len(self.engine.session.runs)
+                self._excerpts.launch()
+        elif isinstance(item, SourceEvent):
+            self._source_event(feed, item)
+        elif isinstance(item, Notice):
+            self._say(item)
+        elif isinstance(item, Quiet):
+            self._guard("engine", lambda: self.engine.quiet(item.source))
+        else:
+            self._new_run(item)
+
+    def _source_event(self, feed: Feed, event: SourceEvent) -> None:
+        folder = feed.events_of(Chunk(event.source, 0, b""))
+        if event.change in ("rotated", "truncated", "replaced"):
+            if folder is None:
+                self.log.restart(event.source)
+                self._excerpts.restart(event.source)
+            elif folder in self.engine.events:
+                self.engine.events[folder].files.pop(event.source, None)
+        self._guard("engine", lambda: self.engine.feed(event))
+        if event.change == "ended":
+            self._guard("engine", lambda: self.engine.finish(event.source))
+            self.log.finish(event.source)
+            if self.is_recording:
+                return
+        shown = event.source if folder is None else Path(event.source).name
+        for notice in notices_of(event, shown, self.clock.now_s()):
+            self._say(notice)
+
+    def _new_run(self, new: NewRun) -> None:
+        for source in new.left:
+            self._guard("engine", lambda source=source: self.engine.finish(source))  # type: ignore[misc]
+            self.log.finish(source)
+            self.engine.logs.pop(source, None)
+            self.engine.events.pop(source, None)
+            self._heard.pop(source, None)
+        run = self.engine.run
+        if run.series or run.happenings or run.progress.step is not None:
+            self._guard("engine", self.engine.launch)
+            self._n_runs = len(self.engine.session.runs)
+            self._excerpts.launch()
+        self._say(Notice("new-run", new.source, "notice.new-run", self.clock.now_s(), {"run": new.run}))
+
+    def _after(self) -> None:
+        """Nothing more is waiting: what silence tells, and settings from files, which must not outrun the log."""
+        now_s = self.clock.monotonic_s()
+        for source, heard_s in list(self._heard.items()):
+            if now_s - heard_s >= QUIET_S:
+                del self._heard[source]
+                self._guard("engine", lambda source=source: self.engine.quiet(source))  # type: ignore[misc]
+                self.revision += 1
+        if self.ended and not self._finished:
+            self._finished = True
+            self._guard("engine", self.engine.finish)
+            self.revision += 1
+        for i, run in enumerate(self.engine.session.runs):
+            for name, why in run.off.items():
+                if (i, name) not in self._off:
+                    self._off.add((i, name))
+                    self._say(Notice("switched-off", self.name, "notice.switched-off", self.clock.now_s(), {"name": name, "why": why}))
+        configs = [path for feed in self.feeds for path in feed.configs()]
+        key = (len(self.engine.session.runs), self.engine.run.trainer)
+        if configs and key not in self._configured:
+            self._configured.add(key)
+            self._guard("settings", lambda: read_configs(self.engine.run, configs))
+            self.revision += 1
+
+    def _guard(self, name: str, act: Callable[[], object]) -> None:
+        """A bug in what reads a source must not end the watch: that part is switched off, once, and said."""
+        if name in self._broken:
+            return
+        try:
+            act()
+        except Exception as error:
+            self._broken.add(name)
+            self._switched_off(name, error)
+
+    def _switched_off(self, name: str, error: Exception) -> None:
+        why = f"{type(error).__name__}: {error}"
+        self._say(Notice("switched-off", self.name, "notice.switched-off", self.clock.now_s(), {"name": name, "why": why}))
+
+    def _say(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        del self.notices[:-MAX_NOTICES]
+        self.revision += 1
+
+    def _on_told(self, told: Told) -> None:
+        self._n_told += 1
+
+    # ------------------------------------------------------------ what is shown
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms of all launches, in order of arrival; only their last two fields may still change."""
+        if self._alarms[0] != self._n_told:
+            found: list[Alarm] = []
+            for run in self.engine.session.runs:
+                found += run.alarm_log().alarms
+            self._alarms = (self._n_told, found)
+        return self._alarms[1]
+
+    def provisional(self) -> Progress | None:
+        """What the newest, unterminated redraw of the training bar says; no column or detector has seen it yet."""
+        if self._provisional[0] != self.revision:
+            found: Progress | None = None
+            for lane in self.engine.logs.values():
+                try:
+                    found = lane.provisional() or found
+                except Exception:  # a frame that is not whole yet; the parser meets it again when it is
+                    continue
+            self._provisional = (self.revision, found)
+        return self._provisional[1]
+
+    def diagnosis(self, fresh: bool = False) -> Diagnosis:
+        """Today's opinion on all that was read; formed anew at most once a second, at once after an alarm or the end, or
+        where `fresh` asks for it."""
+        now_s = self.clock.monotonic_s()
+        state = (self.revision, self.is_fresh)
+        urgent = (len(self.alarms()), len(self.engine.session.runs), self._finished)
+        if self._opinion is not None:
+            said, (revision, was_fresh, was_urgent), at_s = self._opinion[0], self._opinion[1], self._opinion[2]
+            if (revision, was_fresh) == state:
+                return said
+            if not fresh and was_urgent == urgent and 0 <= now_s - at_s < OPINION_EVERY_S:
+                return said
+        said = weigh(self.engine, self.name, self.lang, self._excerpts, self.is_fresh, self._is_log)
+        self._opinion = (said, (*state, urgent), now_s)
+        return said
+
+    @property
+    def is_fresh(self) -> bool:
+        """Written to within ten of its own steps, at least 30 s: it may still be running."""
+        newest = max((feed.grown_s for feed in self.feeds if feed.grown_s is not None), default=None)
+        if newest is None:
+            return False
+        run = self.engine.run
+        n = run.tick_t_s.n
+        pace = seconds_per_step(run.tick_step.view[-512:], run.tick_t_s.view[-512:])[0] if n else None
+        return self.clock.now_s() - newest < max(FRESH_S, FRESH_STEPS * (pace or 0.0))
+
+    def _log_files(self) -> dict[str, Path]:
+        return {name: path for feed in self.feeds for name, path in feed.logs().items()}
+
+    def close(self) -> None:
+        """Lets go of files; the session can still be read. May be called twice."""
+        for feed in self.feeds:
+            feed.close()
+
+
+def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en") -> LiveSession:
+    """A session on files, event folders and run folders of one training, and `-` for standard input.
+
+    What is not there yet is waited for. Logs come before folders, since a log says where runs begin. Raises OSError
+    where standard input cannot be kept in a file.
+    """
+    feeds: list[Feed] = []
+    for path in sorted(dict.fromkeys(paths), key=lambda path: path != "-" and Path(path).is_dir()):
+        if path == "-":
+            from loramon.sources.stdin import StdinSpool
+
+            feeds.append(StdinFeed(StdinSpool(clock=clock), clock))
+        else:
+            feeds.append(PathFeed(path, clock))
+    name = paths[0] if len(paths) == 1 else f"{paths[0]} +{len(paths) - 1}"
+    return LiveSession(feeds, clock, name, lang)
+
+
+def demo_session(clock: Clock, lang: Language = "en", speed: float = 1.0) -> LiveSession:
+    """A session that plays the bundled recording at `speed` times its own pace. Raises ValueError for a speed not above 0."""
+    from loramon.demo import demo_session as session
+
+    return session(clock, lang, speed)
