@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loramon.parsers import PROFILES
 from loramon.parsers.base import Tag
 from loramon.parsers.generic import event_tag
+from loramon.parsers.profiles import PROFILES
 
 _TAGS: dict[str, Tag] = {}
 for _profile in reversed(PROFILES):

@@ -1,7 +1,7 @@
 """What a trainer's format is: its bars, its postfix keys, and the lines that only it prints.
 
 A profile is data: ordered rules for lines, a role for each bar, a tag for each postfix key. One engine reads them all
-(`loramon.parsers.log`); a new trainer is one new file and its line in the ordered tuple of `loramon.parsers`.
+(`loramon.parsers.log`); a new trainer is one new file and its line in the ordered tuple of `loramon.parsers.profiles`.
 """
 
 from __future__ import annotations

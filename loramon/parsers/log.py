@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from loramon.catalogue.match import Catalogue
 from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, Stamp, TrainerSeen
 from loramon.lines import Region
-from loramon.parsers import generic, outranks, profile
+from loramon.parsers import generic
 from loramon.parsers.bar_columns import Columns
 from loramon.parsers.bar_names import tag_of
 from loramon.parsers.bars import BarScanner, Scanned
 from loramon.parsers.base import Tag
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.dict_steps import DictSteps
+from loramon.parsers.profiles import outranks, profile
 from loramon.parsers.record_rows import RecordRows
 from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue

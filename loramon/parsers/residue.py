@@ -13,12 +13,12 @@ from typing import Protocol
 from loramon.catalogue.match import Catalogue
 from loramon.events import Failure, Launch, Payload, Place, Stamp
 from loramon.lines import Region
-from loramon.parsers import PROFILES
 from loramon.parsers.bars import Segment
 from loramon.parsers.base import Rule
 from loramon.parsers.command import dumped_setting, settings_in
 from loramon.parsers.plain import plain_loss
 from loramon.parsers.prefix import FILE_COLUMN, peel
+from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
 from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
 from loramon.text import sanitise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from loramon.screens.rows import Row, cells, crop, fitting, flush
+from loramon.screens.rows import Row, cells, crop, fitting, flush, tail
 from loramon.screens.snapshot import Snapshot
 from loramon.screens.words import COLOURS, MARKS, Words, clean, number
 from loramon.units import format_count, format_duration_s, format_number, format_pct, format_step_time_s
@@ -13,6 +13,7 @@ from loramon.widgets.gauge import gauge
 
 SETTINGS = ("network_type", "rank", "alpha", "learning_rate", "unet_lr", "text_encoder_lr", "optimizer", "lr_scheduler", "batch_size",
             "gradient_accumulation_steps", "resolution", "mixed_precision", "quantization", "blocks_to_swap")  # fmt: skip
+MIN_WIDTH_WITH_STEP = 50
 SLOWER = 1.25
 """The usual speed is shown beside the present one where they differ by this factor."""
 
@@ -42,7 +43,7 @@ def name_row(shot: Snapshot, words: Words, width: int) -> Row:
     about = [trainer, clean(d["settings"].get("architecture"))]
     right = badge(shot, words)
     room = width - cells(right) - 3
-    left = fitting([((shot.name, "bold"),), *(((word, "$primary"),) for word in about if word)], room)
+    left = fitting([((tail(shot.name, max(12, room * 2 // 5)), "bold"),), *(((word, "$primary"),) for word in about if word)], room)
     return flush(((" ", ""), *left), (*right, (" ", "")), width)
 
 
@@ -77,6 +78,7 @@ def health_row(shot: Snapshot, words: Words, width: int) -> Row:
     else:
         text, style = words.say("waiting-for-training") if health == "waiting" else words.say("report.nothing-found"), ""
         about = ()
+    about = about if width >= MIN_WIDTH_WITH_STEP else ()
     title = crop(((" ", ""), *word, ("  ", ""), (text, style)), width - cells(about) - 3)
     return (*title, ("  ", ""), *about)
 

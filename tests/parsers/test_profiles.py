@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loramon.parsers import PROFILES, outranks
 from loramon.parsers.base import Profile, Rule
+from loramon.parsers.profiles import PROFILES, outranks
 
 RULES = [(profile, rule) for profile in PROFILES for rule in profile.rules]
 
