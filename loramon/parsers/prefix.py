@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 LEVEL = r"(?P<level>DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)"
 DATE = r"(?P<date>\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d)"
@@ -74,10 +75,12 @@ def peel(text: str) -> Peeled:
     return Peeled(text, level, wall_s, rank, rich)
 
 
+@lru_cache(maxsize=64)
 def _wall(stamp: str) -> float | None:
-    for form in ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M:%S"):
-        try:
-            return datetime.strptime(stamp.replace("T", " ").replace("/", "-") if "Y-" in form else stamp, form).timestamp()
-        except ValueError:
-            continue
-    return None
+    """Unix seconds of a printed time, read as local; None where it is none (`2026-13-45`)."""
+    try:
+        if stamp[2] == "/":  # MM/DD/YYYY
+            stamp = f"{stamp[6:10]}-{stamp[:2]}-{stamp[3:5]}{stamp[10:]}"
+        return datetime.fromisoformat(stamp.replace("/", "-")).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

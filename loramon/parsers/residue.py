@@ -176,8 +176,9 @@ class Residue:
 
     def _rules(self, message: str, text: str, place: Place, rank: int | None) -> bool:
         known = False
+        words = text if message in text else f"{text}\n{message}"
         for rule, literal in _RULES:
-            if literal not in text and literal not in message:
+            if literal not in words:
                 continue
             match = rule.pattern.match(message) or (rule.pattern.match(text) if text is not message else None)
             if match is None:
