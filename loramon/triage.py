@@ -11,7 +11,7 @@ from functools import cache
 
 from loramon.alarms import AlarmLog
 from loramon.events import SEVERITIES, End, Excluded, Finding
-from loramon.excerpt import Excerpts
+from loramon.excerpt import Excerpts, evidence_of
 from loramon.failures import GENERIC, SCHEDULER, failures_of, findings_of_failures, survived
 from loramon.i18n import raw_text
 from loramon.run import Run
@@ -51,6 +51,8 @@ def opinion(run: Run, log: AlarmLog, excerpts: Excerpts | None, is_fresh: bool, 
     failures = findings_of_failures(run, log)
     said.findings = failures + findings_of_symptoms(run, log, excerpts)
     said.status = _status(run, failures, is_fresh)
+    if said.status == "interrupted" and not any(f.id in STOPPED for f in failures):
+        said.findings.append(_stopped(run))
     died = any(f.severity == "critical" and f.id not in LOSS for f in failures)
     if said.status == "unknown" and is_log and not died:
         said.findings.append(_truncated(run))
@@ -79,6 +81,14 @@ def _status(run: Run, failures: list[Finding], is_fresh: bool) -> str:
     if ends and ends[-1].how == "exited" and ends[-1].exit_code:
         return "crashed"
     return "running" if is_fresh else "unknown"
+
+
+def _stopped(run: Run) -> Finding:
+    """Stopped in order before its total, without a word: by hand, or by a rule of the trainer's own."""
+    step, end = next((h.step, h.what) for h in reversed(run.happenings) if isinstance(h.what, End) and h.what.how == "interrupted")
+    numbers = {"step": step} if step is not None else {}
+    evidence = [evidence_of(end.place, end.text, step)]
+    return Finding("interrupted", "note", 0.6, first_step=step, last_step=step, numbers=dict(numbers), evidence=evidence, order=(1e17,))
 
 
 def _truncated(run: Run) -> Finding:

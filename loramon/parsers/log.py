@@ -26,8 +26,10 @@ from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue
 from loramon.parsers.stamps import StampFilter
 from loramon.parsers.training_bar import TrainingBar
+from loramon.text import sanitise
 
 _RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
+_CLOSED = re.compile(rb"\r[^\r\n]*\| *\d+/\d+ \[\d[^\]\r\n]*\][ \r]*\n\s*$")
 MAX_FRAME_BYTES = 1024
 RESTART = "the bar starts over"
 LLM_TRAINERS = ("trl", "llamafactory", "axolotl", "unsloth")
@@ -41,7 +43,7 @@ class LogParser:
         self._scanner = BarScanner()
         self._batcher = Batcher(source)
         self._residue = Residue(source, catalogue, self)
-        self._newest_frame = b""
+        self._newest_frame = self._tail = b""
         self._arrival_s: float | None = None
         self.n_lines = 0
         self._begin()
@@ -87,6 +89,7 @@ class LogParser:
             done = max(done, hi)
             self._residue.segment(segment, region)
         self._bars(scanned, done, len(scanned.n))
+        self._tail = (self._tail + region.data[-MAX_FRAME_BYTES:])[-MAX_FRAME_BYTES:]
         ours = np.flatnonzero(scanned.bar == self._bar.bar_id)
         if len(ours):
             self._newest_frame = region.data[int(within[ours[-1]]) :][:MAX_FRAME_BYTES]
@@ -96,7 +99,17 @@ class LogParser:
         """The source ended: what waited is whole."""
         self._residue.finish()
         self._end_launch()
+        self._closed_bar()
         return self._take()
+
+    def _closed_bar(self) -> None:
+        """A bar that was closed before its total: the program ended in order, for tqdm's `close` redraws the bar and
+        ends its line (tqdm 4.70 std.py `close`), which a killed one cannot do."""
+        bar = self._bar.newest
+        if self._ended or bar is None or self._bar.total is None or bar.n >= self._bar.total or _CLOSED.search(self._tail) is None:
+            return
+        place = Place(self.source, bar.offset)
+        self._event(End("interrupted", place, sanitise(self._newest_frame.split(b"\n")[0])), place)
 
     def quiet(self) -> list[Batch]:
         """Nothing came for two seconds: a message that waited for its next line is whole."""
