@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import re
-import unicodedata
 
 from loramon.advice.remedies import Row, rows_for
 from loramon.i18n import explain_text, known_ids, message
+from loramon.report.wrap import wrap
 
 _WIDTH = 100
 
@@ -15,7 +14,7 @@ _WIDTH = 100
 def page(finding_id: str, lang: str) -> list[str]:
     """The lines of the explanation. Raises KeyError for an id without a text."""
     text = explain_text(finding_id, lang)
-    lines = [f"{finding_id}: {text.title}", "", *_wrap(text.explanation), "", *_wrap(text.meaning)]
+    lines = [f"{finding_id}: {text.title}", "", *wrap(text.explanation, _WIDTH), "", *wrap(text.meaning, _WIDTH)]
     lines += _section("check", text.check, lang)
     said: dict[str, str] = {}
     for row in _remedies(finding_id):
@@ -50,29 +49,7 @@ def _section(title: str, items: tuple[str, ...], lang: str) -> list[str]:
     lines = ["", message(f"explain.{title}", lang)]
     for item in items:
         first, *rest = item.split("\n")
-        lines += _wrap(first, "  - ", "    ")
+        lines += wrap(first, _WIDTH, "  - ", "    ")
         for more in rest:
-            lines += _wrap(more, "    ", "    ")
+            lines += wrap(more, _WIDTH, "    ")
     return lines
-
-
-_TOKEN = re.compile(
-    r"[「（]*[\u3000-\u9fff\uff00-\uffef][、。，．）」』！？：ー]*|[^\s\u3000-\u9fff\uff00-\uffef]+|\s+"
-)
-"""A word, a gap, or one Japanese character with the brackets and marks that must not part from it."""
-
-
-def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
-    """Lines at most _WIDTH columns wide; words stay whole, Japanese breaks between characters of two columns."""
-    lines, line = [], first
-    for token in _TOKEN.findall(text):
-        if _columns(line) + _columns(token.rstrip()) > _WIDTH and line.strip():
-            lines.append(line.rstrip())
-            line = rest
-            token = token.lstrip()
-        line += token
-    return [*lines, line.rstrip()] if line.strip() else lines
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

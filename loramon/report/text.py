@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loramon.diagnosis import Diagnosis
 from loramon.i18n import Language, message
 from loramon.report.chart import loss_chart
+from loramon.report.wrap import wrap
 from loramon.text import sanitise
 from loramon.units import format_duration_s
 
@@ -91,32 +91,32 @@ def _head(d: dict[str, Any], style: Style, say: Say) -> list[str]:
     if m["sec_per_step_last"] is not None:
         about.append(f"{_number(m['sec_per_step_last'])} {say('report.sec-per-step')}")
     settings = [f"{k} {d['settings'][k]}" for k in SHOWN_SETTINGS if k in d["settings"]]
-    lines = [first, *_wrap(" · ".join(about), style, "  ")]
+    lines = [first, *wrap(" · ".join(about), style.width, "  ")]
     if settings:
-        lines += _wrap(" · ".join(settings), style, "  ")
+        lines += wrap(" · ".join(settings), style.width, "  ")
     time = d["time"]
     if time["started"]:
-        lines += _wrap(f"{time['started']} – {time['ended'] or '?'}", style, "  ")
+        lines += wrap(f"{time['started']} – {time['ended'] or '?'}", style.width, "  ")
     return lines
 
 
 def _finding(finding: dict[str, Any], style: Style, say: Say) -> list[str]:
     kind = finding["severity"]
     lines = [f"{style.paint(style.mark(kind) + ' ' + finding['title'], kind)}  [{finding['id']}]"]
-    lines += _wrap(finding["explanation"], style, "  ")
+    lines += wrap(finding["explanation"], style.width, "  ")
     if finding["evidence"]:
         lines.append(f"  {style.paint(say('report.evidence'), 'bold')}")
         for e in finding["evidence"][:3]:
             where = say("report.line", n=e["line"]) if e["line"] is not None else ""
-            lines += _wrap(f"{where + ': ' if where else ''}{e['text'] or ''}", style, "    ")
+            lines += wrap(f"{where + ': ' if where else ''}{e['text'] or ''}", style.width, "    ")
     for x in finding["excluded"]:
-        lines += _wrap(f"{x['id']}: {x['why']}", style, "    ")
+        lines += wrap(f"{x['id']}: {x['why']}", style.width, "    ")
     if finding["remedies"]:
         lines.append(f"  {style.paint(say('report.what-to-do'), 'bold')}")
         for i, r in enumerate(finding["remedies"], 1):
-            lines += _wrap(f"{i}. {r['action']}", style, "    ", "       ")
+            lines += wrap(f"{i}. {r['action']}", style.width, "    ", "       ")
             if r["why"]:
-                lines += [style.paint(x, "dim") for x in _wrap(r["why"], style, "       ")]
+                lines += [style.paint(x, "dim") for x in wrap(r["why"], style.width, "       ")]
     return lines
 
 
@@ -126,7 +126,7 @@ def _notes(notes: list[dict[str, Any]], style: Style, say: Say) -> list[str]:
     lines = [style.paint(say("report.notes"), "bold")]
     for finding in notes[:KEPT_NOTES]:
         where = f" ({say('report.line', n=finding['evidence'][0]['line'])})" if finding["evidence"] and finding["evidence"][0]["line"] else ""
-        lines += _wrap(f"{style.mark('note')} {finding['title']}{where}  [{finding['id']}]", style, "  ", "    ")
+        lines += wrap(f"{style.mark('note')} {finding['title']}{where}  [{finding['id']}]", style.width, "  ", "    ")
     return [*lines, ""]
 
 
@@ -158,53 +158,6 @@ def _steps(d: dict[str, Any], lang: Language) -> str:
 
 def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
-
-
-def _cells(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _wrap(text: str, style: Style, indent: str, rest: str | None = None) -> list[str]:
-    """Lines no wider than the page; Japanese breaks anywhere, a word that is too long is cut."""
-    rest = indent if rest is None else rest
-    lines: list[str] = []
-    for part in text.split("\n"):
-        line, lead = "", indent if not lines else rest
-        for token in _tokens(part):
-            if _cells(lead + line + token.rstrip()) > style.width and line:
-                lines.append((lead + line).rstrip())
-                line, lead = "", rest
-                token = token.lstrip()
-            while _cells(lead + token.rstrip()) > style.width and len(token) > 8:
-                fit = max(8, style.width - _cells(lead))
-                while _cells(token[:fit]) > style.width - _cells(lead) and fit > 8:
-                    fit -= 1
-                lines.append(lead + token[:fit])
-                token, lead = token[fit:], rest
-            line += token
-        if line.strip() or not lines:
-            lines.append((lead + line).rstrip())
-    return lines
-
-
-def _tokens(text: str) -> list[str]:
-    tokens: list[str] = []
-    word = ""
-    for c in text:
-        if unicodedata.east_asian_width(c) in "WF":
-            if word:
-                tokens.append(word)
-                word = ""
-            if c in "。、）」』！？：" and tokens:
-                tokens[-1] += c
-            else:
-                tokens.append(c)
-        elif c == " ":
-            tokens.append(word + " ")
-            word = ""
-        else:
-            word += c
-    return [*tokens, word] if word else tokens
 
 
 _ASCII = str.maketrans({"·": "|", "→": "->", "…": "...", "–": "-", "×": "x", "÷": "/", "≥": ">=", "≤": "<=", "“": '"', "”": '"', "’": "'"})

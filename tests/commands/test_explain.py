@@ -6,6 +6,7 @@ import pytest
 
 from loramon.catalogue.ids import FINDING_IDS
 from loramon.commands import explain
+from loramon.report.wrap import cells
 
 
 def run(*words):
@@ -20,7 +21,7 @@ def test_every_id_is_explained_in_lines_of_at_most_100_columns(finding_id, lang,
     assert run(finding_id, "--lang", lang) == 0
     out, err = capsys.readouterr()
     assert out.startswith(f"{finding_id}: ") and not err
-    assert max(explain._columns(line) for line in out.splitlines()[1:]) <= 102  # a closing mark may hang over
+    assert max(cells(line) for line in out.splitlines()[1:]) <= 102  # a closing mark may hang over
 
 
 def test_the_page_tells_what_to_check_what_to_do_and_the_sources(capsys):
