@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    with contextlib.suppress(AttributeError, ValueError):
+        # a terminal that cannot write a character gets a question mark, never an error
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         status = int(args.run(args))
         sys.stdout.flush()
@@ -62,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             raise
-        print(f"loramon: internal error ({type(error).__name__}: {error}); run again with --debug and report it", file=sys.stderr)
+        from loramon.text import sanitise
+
+        print(f"loramon: internal error ({type(error).__name__}: {sanitise(str(error))}); run again with --debug and report it", file=sys.stderr)
         return EXIT_INTERNAL
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +13,7 @@ from loramon.lines import Lines
 from loramon.parsers.log import LogParser
 from loramon.sources.tfevents import EventFile, ScalarColumns
 
-HPARAMS_ONLY_TAGS = ("hp_metric",)
+MAX_STEP = 1 << 48
 
 
 class LogLane:
@@ -73,6 +72,7 @@ class EventsLane:
     def _batch(self, columns: list[ScalarColumns]) -> Batch:
         batch = Batch(self.source)
         steps: ScalarColumns | None = None
+        columns = [kept for c in columns if len((kept := _believable(c)).step)]
         self.tags |= {c.tag for c in columns}
         for column in columns:
             tag = tag_of(column.tag)
@@ -95,6 +95,9 @@ class EventsLane:
         return batch
 
 
-def finite(value: float | None) -> float | None:
-    """The value where it is a number, else None."""
-    return value if value is not None and math.isfinite(value) else None
+def _believable(column: ScalarColumns) -> ScalarColumns:
+    """Without the steps that no training reaches: they are damage, and sums of them would overflow."""
+    good = (column.step > -MAX_STEP) & (column.step < MAX_STEP)
+    return column if good.all() else ScalarColumns(
+        column.tag, column.step[good], column.wall_time[good], column.value[good], column.offset[good]
+    )

@@ -18,7 +18,7 @@ from typing import Literal
 Cause = Literal["limit", "fragmentation", "other-process", "huge-allocation", "free-yet-fails", "spilled", "unknown"]
 Phase = Literal["cache", "sample", "validate", "save", "optimizer", "backward", "forward", "load"]
 
-_SIZE = r"([\d.]+) ?(bytes|[KMGT]i?B)"
+_SIZE = r"(?<![\d.])([\d.]++) ?(bytes|[KMGT]i?B)"
 _UNIT_GIB = {"bytes": 2.0**-30, "K": 2.0**-20, "M": 2.0**-10, "G": 1.0, "T": 2.0**10}
 _WRAPPED_GIB = 2.0**33
 """From here on a figure is a negative 64-bit count: 17179869184.00 GiB is 2^64 bytes (seen under WSL)."""

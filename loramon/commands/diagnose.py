@@ -44,9 +44,6 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("usage", "--telemetry belongs to one PATH; give one log at a time")
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
-    if not args.json:
-        with contextlib.suppress(AttributeError, ValueError):
-            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     status = 0
     counts: dict[str, int] = {}
     for path in _without_twins(args.paths):
@@ -61,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         if diagnosis.verdict != "healthy":
             status = max(status, 1)
         _show(diagnosis, args)
+        if "parser" in diagnosis.run.off:
+            _say(f"{path}: read in part only, its reader failed ({diagnosis.run.off['parser']}); please report it")
         if diagnosis.run.is_blank and not diagnosis.earlier:
             _say(f"{path}: nothing of a training is recognised in it; is this the file that the output was redirected to?")
     if args.summary:

@@ -32,6 +32,8 @@ _RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
 _CLOSED = re.compile(rb"\r[^\r\n]*\| *\d+/\d+ \[\d[^\]\r\n]*\][ \r]*\n\s*$")
 MAX_FRAME_BYTES = 1024
 RESTART = "the bar starts over"
+WENT_ON_STEPS = 3
+"""So many steps behind an exception, and the training did not end with it."""
 LLM_TRAINERS = ("trl", "llamafactory", "axolotl", "unsloth")
 
 
@@ -63,6 +65,7 @@ class LogParser:
         self._total_epochs: float | None = None
         self._epoch: float | None = None
         self._ended = False
+        self._n_at_exception: int | None = None
         self._stamps = StampFilter()
         self._record_step: int | None = None
 
@@ -82,12 +85,14 @@ class LogParser:
         within, scanned.offset = scanned.offset, region.places(scanned.offset)
         done = 0
         for segment in scanned.residue:
-            if self._residue.is_dull(segment):
+            waiting = self._residue.is_waiting
+            if not waiting and self._residue.is_dull(segment):
                 continue
             hi = int(np.searchsorted(within, segment.offset, "left"))
             self._bars(scanned, done, hi)
             done = max(done, hi)
-            self._residue.segment(segment, region)
+            if not (waiting and self._residue.is_dull(segment)):  # the bars before it may have ended what was waiting
+                self._residue.segment(segment, region)
         self._bars(scanned, done, len(scanned.n))
         self._tail = (self._tail + region.data[-MAX_FRAME_BYTES:])[-MAX_FRAME_BYTES:]
         ours = np.flatnonzero(scanned.bar == self._bar.bar_id)
@@ -137,6 +142,14 @@ class LogParser:
 
     def _bars(self, scanned: Scanned, lo: int, hi: int) -> None:
         """The bars lo..hi of a region: those of the training bar as frames, the others for what they say of it."""
+        if lo < hi:
+            self._residue.end_record()  # it was written before them, and its time is that of the frame before it
+            if not self._residue.has_exception:
+                self._n_at_exception = None
+            elif (went_on := self._went_on(scanned, lo, hi)) is not None:
+                self._bars(scanned, lo, went_on)
+                self._residue.end_exceptions()
+                lo = went_on
         while lo < hi:
             ids = scanned.bar[lo:hi]
             others = np.flatnonzero(ids != self._bar.bar_id) if self._bar.bar_id is not None else np.arange(hi - lo)
@@ -174,6 +187,18 @@ class LogParser:
             if i < len(index) and int(index[i]) == at:
                 seen[key] = None
         return tuple(seen)
+
+    def _went_on(self, scanned: Scanned, lo: int, hi: int) -> int | None:
+        """The frame that shows the training a few steps behind an exception; None while it does not.
+
+        A bar's last redraw, when it is closed, may come behind the traceback that ended the training.
+        """
+        if self._bar.newest is None:
+            return None
+        if self._n_at_exception is None:
+            self._n_at_exception = self._bar.newest.n
+        ours = (scanned.bar[lo:hi] == self._bar.bar_id) & (scanned.n[lo:hi] >= self._n_at_exception + WENT_ON_STEPS)
+        return lo + int(ours.argmax()) if ours.any() else None
 
     def bar_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None:
         """Confirmed steps of the training bar, in bulk."""

@@ -103,7 +103,7 @@ class Residue:
             if _RICH_REST.match(data) and len(self._record) < MAX_JOINED_LINES:
                 self._record.append(sanitise(data).strip())
                 return
-            self._end_record()
+            self.end_record()
         if _RICH_HEAD.match(data):
             self._record, self._record_place = [sanitise(data)], place
             return
@@ -111,10 +111,25 @@ class Residue:
 
     def finish(self) -> None:
         """The source ended, or was quiet for long: what waited for more lines is whole."""
-        self._end_record()
+        self.end_record()
         self._tracebacks.finish()
 
-    def _end_record(self) -> None:
+    @property
+    def has_exception(self) -> bool:
+        """An exception was read whose message may have more lines."""
+        return self._tracebacks.has_exception
+
+    def end_exceptions(self) -> None:
+        """The training went on behind them: no more lines of theirs come."""
+        self._tracebacks.finish()
+
+    @property
+    def is_waiting(self) -> bool:
+        """The newest record, or a traceback, may have more lines."""
+        return bool(self._record) or self._tracebacks.busy
+
+    def end_record(self) -> None:
+        """No more lines of the newest record come: what it says is told now."""
         parts, self._record = self._record, []
         if not parts:
             return

@@ -72,6 +72,11 @@ class Tracebacks:
         """True while lines may belong to a traceback, so that none may be left out."""
         return bool(self._open)
 
+    @property
+    def has_exception(self) -> bool:
+        """An exception was read whose message may have more lines."""
+        return any(state.kind is not None for state in self._open.values())
+
     def line(self, text: str, place: Place, rank: int | None, line_before: str) -> bool:
         """One line, prefixes peeled. True where it was taken as part of a traceback."""
         at = text.find(HEADER)

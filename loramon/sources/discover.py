@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def discover(path: Path, name: str | None = None) -> Source:
             return _folder(path, name)
     except PermissionError:
         raise UserError("unreadable", f"{name}: permission denied; check the rights of the file and its folders") from None
+    except OSError as error:
+        raise UserError("unreadable", f"{name}: {error.strerror or error}") from None
     if not path.is_file():
         raise UserError("unreadable", f"{name}: neither a file nor a folder (a pipe, socket or device cannot be read twice; use - for standard input)")
     if _EVENTS.search(path.name) or _is_events(path):
@@ -114,7 +117,7 @@ def _folder(path: Path, name: str) -> Source:
     event_folders: dict[Path, list[Path]] = {}
     n_files = 0
     root_depth = len(path.parts)
-    for folder, folders, files in os.walk(path, followlinks=False):
+    for folder, folders, files in os.walk(path, onerror=_raise_for(path), followlinks=False):
         here = Path(folder)
         depth = len(here.parts) - root_depth
         if depth >= MAX_DEPTH:
@@ -125,6 +128,8 @@ def _folder(path: Path, name: str) -> Source:
             if n_files > MAX_FILES:
                 break
             full = here / file
+            if not full.is_file():
+                continue  # opening a FIFO would wait for ever
             if _EVENTS.search(file):
                 if not _HPARAMS_FOLDER.fullmatch(here.name):
                     event_folders.setdefault(here, []).append(full)
@@ -148,6 +153,16 @@ def _folder(path: Path, name: str) -> Source:
     if not source.logs and not source.events:
         raise UserError("no-log", f"{name}: no training log and no TensorBoard events in this folder; give the file that the output was redirected to")
     return source
+
+
+def _raise_for(root: Path) -> Callable[[OSError], None]:
+    """Raises what happens at the named folder itself; one below it that cannot be read is passed over."""
+
+    def told(error: OSError) -> None:
+        if error.filename is not None and os.fspath(error.filename) == os.fspath(root):
+            raise error
+
+    return told
 
 
 def _mtime(path: Path) -> float:

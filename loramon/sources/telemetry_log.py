@@ -172,12 +172,14 @@ def read_telemetry(path: Path) -> TelemetryLog:
         with path.open("rb") as f:
             for data in iter(partial(f.read, _CHUNK_BYTES), b""):
                 log.samples += parser.feed(data)
+        log.samples += parser.finish()
         modified_s = path.stat().st_mtime
     except FileNotFoundError:
         raise UserError("not-found", f"no such telemetry log: {path.name}") from None
     except OSError as error:
         raise UserError("unreadable", f"cannot read {path.name}: {error.strerror}") from None
-    log.samples += parser.finish()
+    except UserError as error:
+        raise UserError(error.code, f"{path.name}: {error.message}") from None
     log.format, log.n_bad_rows, log.has_clock = parser.format, parser.n_bad_rows, parser.has_clock
     if parser.time_of_day_only and log.samples:
         shift_s = _last_day_shift(log.samples[-1].t_s, modified_s)

@@ -32,10 +32,17 @@ def test_what_loramon_offers_is_loaded_on_first_use() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    assert python("-c", "import loramon\ntry: loramon.nothing\nexcept AttributeError as e: print(e)").text == "module 'loramon' has no attribute 'nothing'\n"
+    assert (
+        python("-c", "import loramon\ntry: loramon.nothing\nexcept AttributeError as e: print(e)").text
+        == "module 'loramon' has no attribute 'nothing'\n"
+    )
 
 
-@pytest.mark.parametrize("words", [("--help",), ("--version",), ("diagnose", "--help"), ("explain", "--help"), ("explain", "loss-nan"), ("diagnose",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("--help",), ("--version",), ("diagnose", "--help"), ("explain", "--help"), ("explain", "loss-nan"), ("diagnose",)],
+    ids=" ".join,
+)
 def test_help_and_explanations_load_no_numbers_and_no_screen(words: tuple[str, ...]) -> None:
     assert loaded_by(command(*words)).isdisjoint({"numpy", "textual", "rich", "pynvml", "plotext", "sqlite3", "asyncio"})
 

@@ -12,7 +12,16 @@ PACKAGE = Path(__file__).parents[2] / "loramon"
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "trainer" not in p.relative_to(PACKAGE).parts)
 EXECUTING_MODULES = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "code", "runpy"}
 EXECUTING_CALLS = {"eval", "exec", "compile", "__import__", "execfile"}
-EXECUTING_METHODS = {("torch", "load"), ("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("numpy", "load"), ("np", "load"), ("os", "system"), ("os", "popen")}
+EXECUTING_METHODS = {
+    ("torch", "load"),
+    ("yaml", "load"),
+    ("yaml", "unsafe_load"),
+    ("yaml", "full_load"),
+    ("numpy", "load"),
+    ("np", "load"),
+    ("os", "system"),
+    ("os", "popen"),
+}
 TIME_OF = {
     "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "localtime", "gmtime", "ctime"},
     "datetime": {"now", "utcnow", "today"},
@@ -47,7 +56,11 @@ def broken_rules(tree: Iterator[ast.AST]) -> list[str]:
             called = tuple(name_of(node.func).split(".")[-2:])
             if called in EXECUTING_METHODS:
                 found.append(f"{node.lineno}: calls {'.'.join(called)}")
-            found += [f"{node.lineno}: shell=True" for k in node.keywords if k.arg == "shell" and not (isinstance(k.value, ast.Constant) and not k.value.value)]
+            found += [
+                f"{node.lineno}: shell=True"
+                for k in node.keywords
+                if k.arg == "shell" and not (isinstance(k.value, ast.Constant) and not k.value.value)
+            ]
     return found
 
 
@@ -76,17 +89,31 @@ def test_only_the_clock_asks_for_the_time() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["import pickle", "from marshal import loads", "eval(x)", "import os; os.system(x)", "torch.load(p)", "yaml.load(f)", "run(x, shell=True)", "run(x, shell=flag)"],
+    [
+        "import pickle",
+        "from marshal import loads",
+        "eval(x)",
+        "import os; os.system(x)",
+        "torch.load(p)",
+        "yaml.load(f)",
+        "run(x, shell=True)",
+        "run(x, shell=flag)",
+    ],
 )
 def test_the_rules_see_what_they_forbid(source: str) -> None:
     assert broken_rules(ast.walk(ast.parse(source)))
 
 
-@pytest.mark.parametrize("source", ["import time; time.time()", "datetime.datetime.now()", "from time import monotonic", "time.localtime()"])
+@pytest.mark.parametrize(
+    "source", ["import time; time.time()", "datetime.datetime.now()", "from time import monotonic", "time.localtime()"]
+)
 def test_the_rules_see_who_asks_for_the_time(source: str) -> None:
     assert asks_for_time(ast.walk(ast.parse(source)))
 
 
-@pytest.mark.parametrize("source", ["datetime.datetime.fromtimestamp(x)", "time.localtime(x)", "time.mktime(x)", "event.wait(2)", "json.load(f)", "run(x, shell=False)"])
+@pytest.mark.parametrize(
+    "source",
+    ["datetime.datetime.fromtimestamp(x)", "time.localtime(x)", "time.mktime(x)", "event.wait(2)", "json.load(f)", "run(x, shell=False)"],
+)
 def test_the_rules_leave_the_rest_alone(source: str) -> None:
     assert broken_rules(ast.walk(ast.parse(source))) == asks_for_time(ast.walk(ast.parse(source))) == []

@@ -100,7 +100,7 @@ class TestStandardInput:
         assert_one_line(ended.said)
 
     def test_an_escape_sequence_in_the_log_reaches_nobody(self) -> None:
-        hostile = FAILING + b"Traceback (most recent call last):\n  File \"x\", line 1\n\x1b]52;c;aGk=\x07ValueError: \x1b[2Jbad\n"
+        hostile = FAILING + b'Traceback (most recent call last):\n  File "x", line 1\n\x1b]52;c;aGk=\x07ValueError: \x1b[2Jbad\n'
         ended = loramon("watch", "-", given=hostile)
         assert b"\x1b" not in ended.out + ended.err and b"\x07" not in ended.out + ended.err
 

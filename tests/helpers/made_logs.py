@@ -33,7 +33,8 @@ def bar(desc: str, n: int, total: int, elapsed_s: float, postfix: str = "", widt
     rate = f"{n / elapsed_s:5.2f}it/s" if elapsed_s > 0 and n else "?it/s"
     left = clock((total - n) * elapsed_s / n) if n and elapsed_s > 0 else "?"
     head = f"{desc}: " if desc else ""
-    return f"\r{head}{100 * n // total:3d}%|{'█' * full}{' ' * (width - full)}| {n}/{total} [{clock(elapsed_s)}<{left}, {rate}{', ' + postfix if postfix else ''}]"
+    drawn = f"{100 * n // total:3d}%|{'█' * full}{' ' * (width - full)}| {n}/{total}"
+    return f"\r{head}{drawn} [{clock(elapsed_s)}<{left}, {rate}{', ' + postfix if postfix else ''}]"
 
 
 def g3(value: float) -> str:
@@ -63,7 +64,8 @@ def kohya(
         bar("steps", 0, total, 0),
     ]
     if stamped:
-        out.append(f"{stamp(10)} INFO     epoch is incremented.             train_util.py:784\n                             current_epoch: 0, epoch: 1                         \n")
+        out.append(f"{stamp(10)} INFO     epoch is incremented.             train_util.py:784\n")
+        out.append("                             current_epoch: 0, epoch: 1                         \n")
     elapsed_s, shown = 0.0, ""
     for n, (mean, took_by_it) in enumerate(zip(means, took, strict=True), 1):
         elapsed_s += took_by_it
@@ -73,7 +75,9 @@ def kohya(
     return ("".join(out) + "\n" + end).encode()
 
 
-def hf(losses: Sequence[float], every: int = 1, total: int | None = None, to_terminal: bool = True, took_s: float = 0.5, end: str = "") -> bytes:
+def hf(
+    losses: Sequence[float], every: int = 1, total: int | None = None, to_terminal: bool = True, took_s: float = 0.5, end: str = ""
+) -> bytes:
     """A log of HF Trainer: a nameless bar and a dict line every few steps.
 
     On a terminal the bar is cleared, the dict written, the bar drawn anew; in a file the dicts come out in one lump at
@@ -120,10 +124,16 @@ def unknown_trainer(losses: Sequence[float], took_s: float = 0.5) -> bytes:
 
 
 def nvidia_smi(
-    seconds: Iterable[float], reading: Mapping[float, Mapping[str, float]], start_s: float = KOHYA_START_S, total_mib: int = 12288, limit_w: float = 170.0
+    seconds: Iterable[float],
+    reading: Mapping[float, Mapping[str, float]],
+    start_s: float = KOHYA_START_S,
+    total_mib: int = 12288,
+    limit_w: float = 170.0,
 ) -> str:
     """`nvidia-smi --query-gpu=… --format=csv -l 1`. `reading`: from which second on which `used_mib`, `util`, `power_w`."""
-    out = ["timestamp, index, name, memory.total [MiB], memory.used [MiB], utilization.gpu [%], power.draw [W], enforced.power.limit [W], driver_model.current"]
+    out = [
+        "timestamp, index, name, memory.total [MiB], memory.used [MiB], utilization.gpu [%], power.draw [W], enforced.power.limit [W], driver_model.current"
+    ]
     for t in seconds:
         now = reading[max(at for at in reading if at <= t)]
         stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(start_s + t)) + f".{int(t * 1000) % 1000:03d}"

@@ -72,7 +72,7 @@ def _of(run: Run) -> dict[str, Any]:
         "begins": run.first_place,
         "timeline": {k: str(v) for k, v in vars(run.timeline).items()},
         "series": {
-            key: (s.kind, s.first_step, s.first_bad_step, s.step.tolist(), str(s.value.tolist()), str(s.t_s.tolist()), [s.offset_of(int(n)) for n in s.step[-50:]])
+            key: (s.kind, s.first_step, s.first_bad_step, s.step.tolist(), str(s.value.tolist()), str(s.t_s.tolist()), s.offset.tolist())
             for key, s in run.series.items()
         },
     }

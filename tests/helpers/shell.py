@@ -48,7 +48,9 @@ def loramon(*args: str | Path, given: bytes = b"", env: Mapping[str, str] | None
 
 
 def python(*args: str | Path, given: bytes = b"", env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ended:
-    done = subprocess.run([sys.executable, *map(str, args)], input=given, capture_output=True, env=environment(**(env or {})), cwd=cwd, timeout=120)
+    done = subprocess.run(
+        [sys.executable, *map(str, args)], input=given, capture_output=True, env=environment(**(env or {})), cwd=cwd, timeout=120
+    )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 

@@ -45,7 +45,7 @@ def assert_told_so_far(data: bytes, cut: int) -> None:
     assert after[: len(before)] == before
     if after != whole[: len(after)]:
         open_from = start_of_what_is_open(data, cut)
-        assert open_from is not None, f"the end told {after[len(before):]}, the whole log {whole[len(before):][:2]}"
+        assert open_from is not None, f"the end told {after[len(before) :]}, the whole log {whole[len(before) :][:2]}"
         for told in tellings(engine)[n_tellings:]:
             assert told.place is None or told.place.offset >= open_from
 

@@ -60,8 +60,7 @@ def test_the_bundled_recording_tells_the_same_in_any_pieces() -> None:
 
 
 def test_the_bare_log_of_the_bundled_recording_tells_the_same_of_steps() -> None:
-    live = [a for a in of_steps(live_of_log_only(BUNDLED))]
-    assert of_steps(bulk(BUNDLED / "stdout.log")) == live
+    assert of_steps(bulk(BUNDLED / "stdout.log")) == of_steps(live_of_log_only(BUNDLED))
 
 
 def live_of_log_only(folder: Path, log: str = "stdout.log", timing: str = "timing.jsonl") -> Engine:
