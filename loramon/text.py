@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -256,3 +257,8 @@ def strip_ansi_map(raw: bytes) -> tuple[bytes, OffsetMap]:
     at = [start - before for start, before in zip(starts, [0, *removed], strict=True)]
     kept = b"".join([raw[end:start] for end, start in zip(ends, starts, strict=True)])
     return kept, OffsetMap(at[:-1], removed)
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal the text takes (UAX #11: wide and full-width characters take two)."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

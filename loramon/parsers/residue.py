@@ -7,7 +7,6 @@ rich wraps a record over several physical lines: they are joined again before an
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Protocol
 
 from loramon.catalogue.match import Catalogue
@@ -21,7 +20,7 @@ from loramon.parsers.prefix import FILE_COLUMN, peel
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
 from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
-from loramon.text import sanitise
+from loramon.text import cells, sanitise
 
 _DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
 _RULES: tuple[tuple[Rule, str], ...] = tuple((r, r.literal.decode()) for p in PROFILES for r in p.rules)
@@ -229,8 +228,3 @@ def _unwrapped(message: str, parts: list[str]) -> str:
         text += part if folded else " " + part
         before = part
     return text.strip()
-
-
-def cells(text: str) -> int:
-    """Terminal columns that a text takes."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

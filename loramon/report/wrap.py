@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from loramon.text import cells
 
 _TOKEN = re.compile(r"[「（]*[\u3000-\u9fff\uff00-\uffef][、。，．）」』！？：ー]*|[^\s\u3000-\u9fff\uff00-\uffef]+|\s+")
 """A word, a gap, or one Japanese character with the brackets and marks that must not part from it."""
 _SHORT = 8
 """A page narrower than this is not obeyed."""
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal the text takes (UAX #11: wide and full-width characters take two)."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def wrap(text: str, width: int, first: str = "", rest: str | None = None) -> list[str]:

@@ -22,6 +22,23 @@ class ByteStream(Protocol):
     def read1(self, size: int = -1, /) -> bytes: ...
 
 
+class _Descriptor:
+    """Reads a file descriptor itself: a thread inside `sys.stdin.buffer` holds the lock that Python's exit waits for."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read1(self, size: int = READ_BYTES, /) -> bytes:
+        return os.read(self._fd, size)
+
+
+def _standard_input() -> ByteStream | None:
+    try:
+        return _Descriptor(sys.stdin.fileno())
+    except (AttributeError, OSError, ValueError):  # none, closed, or not a file
+        return getattr(sys.stdin, "buffer", None)
+
+
 class StdinSpool:
     """Copies standard input to a temporary file that only this user can read (mode 0600, a name nobody can foresee).
 
@@ -45,7 +62,7 @@ class StdinSpool:
         self._told_ended = False
         self._error = ""
         atexit.register(self.close)
-        source = stream if stream is not None else getattr(sys.stdin, "buffer", None)
+        source = stream if stream is not None else _standard_input()
         self._thread = threading.Thread(target=self._copy, args=(source,), name="stdin", daemon=True)
         self._thread.start()
 

@@ -16,8 +16,9 @@ def test_it_plays_to_its_end_and_says_what_it_is() -> None:
 
 
 def test_alarms_bear_the_recordings_time() -> None:
-    minute = loramon("demo", "--speed", "200").text.partition(":")[0]
-    assert minute in ("00", "01")
+    """Not the clock's: it plays within seconds, and its NaN comes within the first two minutes of the recording."""
+    minute, _, second = loramon("demo", "--speed", "20").text.split()[0].partition(":")
+    assert 10 < 60 * int(minute) + int(second) < 120
 
 
 def test_fail_on_ends_it_early() -> None:

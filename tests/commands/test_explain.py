@@ -6,7 +6,7 @@ import pytest
 
 from loramon.catalogue.ids import FINDING_IDS
 from loramon.commands import explain
-from loramon.report.wrap import cells
+from loramon.text import cells
 
 
 def run(*words):
