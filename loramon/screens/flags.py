@@ -36,5 +36,5 @@ def _means(remedy: Remedy) -> object:
     """What a switch stands for by itself (`--sdpa` means `sdpa`), None where it takes a value."""
     if remedy.setting is None:
         return None
-    keys = (k for trainer in settings.table.trainers() for k in settings.table.keys(remedy.setting, trainer) if k.name == remedy.flag)
+    keys = (k for trainer in settings.trainers() for k in settings.keys(remedy.setting, trainer) if k.name == remedy.flag)
     return next((k.means for k in keys), None)

@@ -36,6 +36,19 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip() + "…"
 
 
+def tail(text: str, width: int) -> str:
+    """The end of the text, where it is wider than `width` cells: of a path the file's name matters."""
+    if cell_len(text) <= width:
+        return text
+    kept, used = "", 1
+    for c in reversed(text):
+        used += cell_len(c)
+        if used > width:
+            break
+        kept = c + kept
+    return "…" + kept
+
+
 def crop(row: Row, width: int) -> Row:
     """The row, cut with an ellipsis where it is wider than `width` cells."""
     if cells(row) <= width:

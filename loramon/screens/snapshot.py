@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from loramon.i18n import Language
 from loramon.screens.words import clean
 
 if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis
     from loramon.live import LiveSession
 
-ORDER = {"note": 0, "warning": 1, "critical": 2}
+NOTICE_S = 15.0
+LASTING = ("switched-off", "dropped")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Snapshot:
     is_recording: bool = False
     recording_note: str = ""
     ended: bool = False
-    notices: tuple[str, ...] = ()
+    notice: str = ""
     diagnosis: Diagnosis | None = field(default=None, compare=False)
 
     @property
@@ -59,18 +61,6 @@ class Snapshot:
     def serious(self) -> list[dict[str, Any]]:
         return [f for f in self.findings if f["severity"] != "note"]
 
-    @property
-    def alarm_lines(self) -> dict[int, str]:
-        """Lines of the log that warnings and worse rest on, with the severity: what `]` and `[` jump between."""
-        lines: dict[int, str] = {}
-        for finding in self.serious:
-            for e in finding["evidence"]:
-                if e["line"] is not None:
-                    held = lines.get(e["line"])
-                    if held is None or ORDER[held] < ORDER[finding["severity"]]:
-                        lines[e["line"]] = finding["severity"]
-        return lines
-
 
 def take(session: LiveSession, diagnosis: Diagnosis, d: dict[str, Any]) -> Snapshot:
     """The session as it is now. `d` is `diagnosis.to_dict()`, made once for each diagnosis."""
@@ -88,8 +78,19 @@ def take(session: LiveSession, diagnosis: Diagnosis, d: dict[str, Any]) -> Snaps
     return Snapshot(
         clean(session.name), d, step, total, _number(epoch), _number(total_epochs), phase,
         session.is_recording, clean(session.recording_note), session.ended,
-        tuple(clean(n.text) for n in session.notices[-3:]), diagnosis,
+        _notice(session, diagnosis.lang), diagnosis,
     )  # fmt: skip
+
+
+def _notice(session: LiveSession, lang: Language) -> str:
+    """What is to be said of the sources now: what lasts as long as it lasts, what is over for a while."""
+    if not session.notices:
+        return session.recording_note if session.is_recording else ""
+    newest = session.notices[-1]
+    lasts = newest.standing or newest.kind in LASTING or session.clock.now_s() - newest.t_s < NOTICE_S
+    if lasts:
+        return newest.text(lang)
+    return session.recording_note if session.is_recording else ""
 
 
 def _number(value: object) -> float | None:

@@ -34,7 +34,7 @@ class Title(Lines):
 
 def rule(left: Row, right: Row, width: int) -> Row:
     """The rule with its words, exactly `width` cells wide where that is at least 8."""
-    left = crop(left, max(0, width - 5))
+    left = crop(left, max(width // 3, width - 9 - cells(right), 0) if right else max(0, width - 5))
     room = width - cells(left) - 5
     right = right if right and cells(right) + 4 <= room else ()
     line = "$faint"

@@ -1,0 +1,366 @@
+"""The dashboard: shows a live session. All that it tells was read and weighed below; nothing here touches a training."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import NoColor
+from textual.screen import Screen
+
+from loramon.clock import Clock, SystemClock
+from loramon.diagnosis import Diagnosis
+from loramon.live import LiveSession
+from loramon.screens.crash import write_crash, write_private
+from loramon.screens.curve import Curve, has_times
+from loramon.screens.filters import PlainSigns, not_ascii
+from loramon.screens.finding import FindingScreen
+from loramon.screens.flags import flag_lines
+from loramon.screens.help import HelpScreen
+from loramon.screens.log import LogScreen
+from loramon.screens.look import THEMES, Look, is_ambiguous, look_for
+from loramon.screens.main import MainScreen
+from loramon.screens.page import Page
+from loramon.screens.places import alarm_rows, row_of
+from loramon.screens.snapshot import Snapshot, take
+from loramon.screens.terminal import on_terminal, restore
+from loramon.screens.themes import themes
+from loramon.screens.words import Words, clean
+from loramon.widgets.chart import Chart
+from loramon.widgets.chart_data import WORDS, Options, XUnit
+
+PUMP_EVERY_S = 0.1
+CHART_EVERY_S = 0.5
+CHART_EVERY_SSH_S = 1.0
+MESSAGE_S = 10.0
+MAX_FAILURES = 10
+"""So many errors in one part, and it is no longer tried."""
+
+EXIT_INTERNAL = 70
+
+
+class Dashboard(App[int]):
+    """Pumps the session, and shows a snapshot of it to the screen in front whenever something changed."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "loramon"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (120, "-wide")]  # noqa: RUF012  Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (15, "-short"), (24, "-high")]  # noqa: RUF012  Textual declares it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c", "quit", "Quit", show=False, priority=False),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("question_mark,f1", "page('help')", show=False),
+        Binding("1", "page('main')", show=False),
+        Binding("2", "page('finding')", show=False),
+        Binding("3,o", "page('log')", show=False),
+        Binding("slash", "search", show=False),
+        Binding("right_square_bracket", "alarm(1)", show=False),
+        Binding("left_square_bracket", "alarm(-1)", show=False),
+        Binding("t", "next_theme", show=False),
+    ]
+
+    def __init__(self, session: LiveSession, look: Look, clock: Clock | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.look = look
+        self.words = Words(look.lang)
+        self.clock: Clock = clock or SystemClock()
+        self.chart_options = Options(ascii=look.ascii, words=WORDS[look.lang])
+        self.x_unit: XUnit = "step"
+        self.crash_note = ""
+        self._curve = Curve()
+        self._diagnosis: Diagnosis | None = None
+        self._d: dict[str, Any] = {}
+        self.alarm_rows: dict[int, str] = {}
+        self._shown: object = None
+        self._backlog = False
+        self._chart_at_s = -1e9
+        self._chart_waits = False
+        self._failures: dict[str, int] = {}
+        self._message = ""
+        self._message_until_s = 0.0
+        self.n_pumps = 0
+        for theme in themes():
+            self.register_theme(theme)
+        self.theme = look.theme
+        if not look.colour and not any(isinstance(f, NoColor) for f in self._filters):
+            self._filters.append(NoColor())
+        if look.ascii:
+            self._filters.append(PlainSigns(not_ascii))
+        elif look.narrow_only:
+            self._filters.append(PlainSigns(is_ambiguous))
+
+    # ------------------------------------------------------------ life
+
+    def get_default_screen(self) -> Screen[None]:
+        return MainScreen()
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                # not on Windows, and not where the app runs outside the main thread
+                with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+                    loop.add_signal_handler(number, self.exit, 128 + number, 128 + number)
+        self.set_interval(PUMP_EVERY_S, self.tick)
+        self.call_later(self.tick)
+
+    def tick(self) -> None:
+        """Takes in what came, then shows it."""
+        if not self._backlog:
+            self._pump()
+        self.redraw()
+
+    def _pump(self) -> None:
+        self._backlog = False
+        if self._failures.get("pump", 0) >= MAX_FAILURES:
+            return
+        self.n_pumps += 1
+        try:
+            more = self.session.pump()
+        except Exception as error:
+            self.contain("pump", error)
+            return
+        if more:
+            self._backlog = True
+            self.call_later(self._pump)
+
+    def contain(self, what: str, error: Exception) -> None:
+        """An error of ours is kept and said; the rest goes on."""
+        self._failures[what] = self._failures.get(what, 0) + 1
+        if self._failures[what] == 1:
+            path = write_crash(what, error)
+            key, about = ("trouble-file", {"path": clean(path)}) if path is not None else ("trouble", {})
+            self.say(self.words.say(key, what=what, error=clean(f"{type(error).__name__}: {error}", 120), **about), lasting=True)
+        elif self._failures[what] == MAX_FAILURES and what == "pump":
+            self.say(self.words.say("stopped-reading"), lasting=True)
+
+    # ------------------------------------------------------------ drawing
+
+    def redraw(self) -> None:
+        """Shows the session as it is now to the screen in front, where that differs from what it shows."""
+        screen = self.screen_stack[-1] if self.is_running and self.screen_stack else None
+        if not isinstance(screen, Page) or not screen.is_mounted:
+            return
+        try:
+            self._redraw(screen)
+        except Exception as error:
+            self._shown = None
+            self.contain("screen", error)
+            with contextlib.suppress(Exception):
+                screen.say_notice(self._message)
+
+    def _redraw(self, screen: Page) -> None:
+        if self._failures.get("screen", 0) >= MAX_FAILURES:
+            return
+        diagnosis = self.session.diagnosis()
+        if diagnosis is not self._diagnosis:
+            self._diagnosis, self._d = diagnosis, diagnosis.to_dict()
+            self.alarm_rows = alarm_rows(self._d["findings"], self.session.log, self.session.engine.logs)
+        shot = take(self.session, diagnosis, self._d)
+        notice = self.message or shot.notice
+        state = (id(screen), self.session.revision, shot, notice, screen.size)
+        if state != self._shown:
+            self._shown = state
+            about = notice == shot.recording_note  # told in full on the first screen, by one word on the others
+            screen.say_notice("" if about and not isinstance(screen, MainScreen) else notice, lasts=about)
+            screen.update(shot)
+        elif self._chart_waits and isinstance(screen, MainScreen):
+            self.feed_chart(screen.query_one(Chart))
+
+    def feed_chart(self, chart: Chart) -> None:
+        """Gives the chart the newest curve, at most so many times a second; else it is given it later."""
+        now_s = self.clock.monotonic_s()
+        every_s = CHART_EVERY_SSH_S if os.environ.get("SSH_CONNECTION") else CHART_EVERY_S
+        self._chart_waits = now_s - self._chart_at_s < every_s
+        if self._chart_waits or self._diagnosis is None:
+            return
+        self._chart_at_s = now_s
+        chart.show(self._curve.of(self._diagnosis, self._d, self.x_unit))
+
+    @property
+    def message(self) -> str:
+        """What is said at the moment, empty where that is over."""
+        return self._message if self.clock.monotonic_s() < self._message_until_s else ""
+
+    def say(self, text: str, lasting: bool = False) -> None:
+        """Says something on the screen in front for a while, or from now on."""
+        self._message = text
+        self._message_until_s = float("inf") if lasting else self.clock.monotonic_s() + MESSAGE_S
+
+    @property
+    def shot(self) -> Snapshot | None:
+        """The moment that is shown."""
+        return None if self._diagnosis is None else take(self.session, self._diagnosis, self._d)
+
+    # ------------------------------------------------------------ going about
+
+    def action_page(self, name: str) -> None:
+        """Shows a page; pages do not pile up."""
+        while len(self.screen_stack) > 1:
+            if isinstance(self.screen, HelpScreen) and name == "help":
+                return
+            self.pop_screen()
+        if name == "log":
+            self.push_screen(LogScreen())
+        elif name == "finding":
+            self.open_finding(0)
+        elif name == "help":
+            self.push_screen(HelpScreen())
+
+    async def action_back(self) -> None:
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def open_finding(self, chosen: int) -> None:
+        self.push_screen(FindingScreen(chosen))
+
+    async def action_search(self) -> None:
+        log = await self._to_log()
+        log.action_search()
+
+    async def _to_log(self) -> LogScreen:
+        """The log in front, filled."""
+        if not isinstance(self.screen, LogScreen):
+            await self.push_screen(LogScreen())
+            self._shown = None
+            self.redraw()
+        screen = self.screen
+        assert isinstance(screen, LogScreen)
+        return screen
+
+    async def action_alarm(self, by: int) -> None:
+        """To the next line that a warning rests on, or the one before."""
+        rows = sorted(self.alarm_rows)
+        if not rows:
+            self.say(self.words.say("no-alarms"))
+            return
+        was_there = isinstance(self.screen, LogScreen)
+        log = await self._to_log()
+        here = log.pane.cursor
+        if not was_there or log.pane.follow:
+            target = rows[-1]  # the newest one first
+        else:
+            later, before = [r for r in rows if r > here], [r for r in rows if r < here]
+            target = (later[0] if later else rows[0]) if by > 0 else (before[-1] if before else rows[-1])
+        log.go_to_row(target)
+
+    async def show_line_of(self, chosen: int) -> None:
+        """To the line of the log that the finding rests on."""
+        shot = self.shot
+        found = shot.findings if shot is not None else []
+        evidence = found[chosen]["evidence"] if 0 <= chosen < len(found) else []
+        at = next((e for e in evidence if e["line"] is not None), None)
+        if at is None:
+            self.say(self.words.say("no-line"))
+            return
+        row = row_of(at, self.session.log, self.session.engine.logs)
+        if row is None:
+            self.say(self.words.say("line-gone", line=at["line"]))
+            return
+        log = await self._to_log()
+        log.go_to_row(row)
+
+    def copy_flags(self, chosen: int) -> None:
+        """Puts the changed flags of the finding's remedies on the clipboard (OSC 52) and into a file."""
+        shot = self.shot
+        if shot is None or self._diagnosis is None or not 0 <= chosen < len(shot.findings):
+            self.say(self.words.say("nothing-to-copy"))
+            return
+        id = shot.findings[chosen]["id"]
+        remedies = next(f.remedies for f in self._diagnosis.findings if f.id == id)
+        lines = [clean(line) for line in flag_lines(remedies)]
+        if not lines:
+            self.say(self.words.say("nothing-to-copy"))
+            return
+        text = "\n".join(lines) + "\n"
+        self.copy_to_clipboard(text)
+        path = write_private(f"flags-{id}.txt", text)
+        key, about = ("copied", {"path": clean(path)}) if path is not None else ("copied-no-file", {})
+        self.say(self.words.say(key, n=len(lines), **about))
+
+    def toggle_axis(self, chart: Chart) -> None:
+        """By step or by time, where times are known."""
+        series = self._diagnosis.run.best("loss") if self._diagnosis is not None else None
+        if self.x_unit == "step" and (series is None or not has_times(series)):
+            self.say(self.words.say("no-times"))
+            return
+        self.x_unit = "time" if self.x_unit == "step" else "step"
+        self._chart_at_s = -1e9
+        self.feed_chart(chart)
+
+    def action_next_theme(self) -> None:
+        if self.look.colour:
+            at = THEMES.index(self.theme) if self.theme in THEMES else -1
+            self.theme = THEMES[(at + 1) % len(THEMES)]
+            self.say(self.words.say("theme-named", name=self.theme))
+
+    async def action_quit(self) -> None:
+        self.exit(0)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        say = self.words.say
+        yield SystemCommand(say("overview"), say("do-back"), lambda: self.action_page("main"))
+        yield SystemCommand(say("findings"), say("do-open"), lambda: self.action_page("finding"))
+        yield SystemCommand(say("log"), say("do-search"), self.action_search)
+        yield SystemCommand(say("key-alarms"), say("do-alarms"), lambda: self.call_later(self.action_alarm, 1))
+        yield SystemCommand(say("theme-named", name="…"), say("do-theme"), self.action_next_theme)
+        yield SystemCommand(say("help"), say("do-help"), lambda: self.action_page("help"))
+        yield SystemCommand(say("key-quit"), say("do-quit"), self.action_quit)
+
+    # ------------------------------------------------------------ dying well
+
+    def _fatal_error(self) -> None:
+        """What Textual could not go on after: its name and a private file, never the values at hand."""
+        error = sys.exc_info()[1]
+        path = write_crash("screen", error) if error is not None else None
+        self.crash_note = self.words.say("crashed", error=clean(type(error).__name__))
+        if path is not None:
+            self.crash_note += "\n" + self.words.say("crashed-file", path=clean(path))
+        self._close_messages_no_wait()
+
+
+def run_dashboard(session: LiveSession, args: argparse.Namespace) -> int:
+    """Shows the session until the user quits; the exit status: 0, 128+n for a signal, 70 for an error of ours.
+
+    What is said at the end goes to standard error: the training was not touched.
+    """
+    look = look_for(args)
+    app = Dashboard(session, look)
+    try:
+        with on_terminal():
+            status = app.run(mouse=look.mouse)
+    except BaseException:
+        restore()
+        raise
+    finally:
+        session.close()
+    if app.crash_note:
+        _talk(app.crash_note)
+        return EXIT_INTERNAL
+    _talk(farewell(session, app.words))
+    return status if isinstance(status, int) else app.return_code or 0
+
+
+def farewell(session: LiveSession, words: Words) -> str:
+    """What became of the training: nothing, by us."""
+    if session.is_recording:
+        return words.say("quit-recording")
+    if session.ended or session.diagnosis().said.status in ("completed", "crashed", "killed", "interrupted"):
+        return words.say("quit-ended")
+    return f"{words.say('quit-live')}\n{words.say('quit-again', name=clean(session.name))}"
+
+
+def _talk(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr)
