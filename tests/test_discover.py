@@ -14,6 +14,7 @@ from loramon.sources.discover import discover
 
 LOG = kohya([0.1, 0.2])
 EVENTS = scalar_file(12)
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def put(root: Path, *names: str, data: bytes = LOG) -> list[Path]:
@@ -129,3 +130,12 @@ def test_what_is_no_text_is_refused(data: bytes, code: str, tmp_path: Path) -> N
 def test_unusual_text_is_text(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.log").write_bytes(data)
     assert discover(tmp_path / "x.log").logs
+
+
+def test_an_event_file_that_a_real_trainer_wrote_is_known_under_any_name(tmp_path: Path) -> None:
+    written = sorted(FIXTURES.rglob("events.out.tfevents.*"))
+    assert written
+    for path in written:
+        renamed = tmp_path / "renamed.bin"
+        renamed.write_bytes(path.read_bytes())
+        assert discover(renamed).events == [renamed], path.name

@@ -18,6 +18,7 @@ MAX_DEPTH = 8
 MAX_FILES = 20_000
 HEAD_BYTES = 65536
 _EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)")
+_MAX_FIRST_RECORD = 256
 _HPARAMS_FOLDER = re.compile(r"\d{9,}\.\d+")
 _LOG_NAME = re.compile(r"(?:.*\.(?:log|out|err|txt)|nohup\.out|.*\.[oe]\d*|output\.log|slurm-.*)$", re.I)
 _NO_LOG = re.compile(r"(?:LISTING|README|requirements.*|caption.*|prompt.*|LICENSE.*|.*metadata.*|merges|vocab.*|special_tokens.*)\.(?:txt|md)$", re.I)
@@ -102,13 +103,14 @@ def _is_binary(head: bytes) -> bool:
 
 
 def _is_events(path: Path) -> bool:
-    """An event file under another name: its first record holds the file version."""
+    """An event file under another name: its first record holds the file version, and the name of what wrote it where the
+    writer gives one (72 bytes in all in the bundled files of real trainers)."""
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(_MAX_FIRST_RECORD)
     except OSError:
         return False
-    return b"brain.Event:" in head and int.from_bytes(head[:8], "little") < 64
+    return b"brain.Event:" in head and int.from_bytes(head[:8], "little") < _MAX_FIRST_RECORD
 
 
 def _folder(path: Path, name: str) -> Source:
