@@ -19,17 +19,16 @@ from textual.screen import Screen
 from loramon.clock import Clock, SystemClock
 from loramon.diagnosis import Diagnosis
 from loramon.live import LiveSession
-from loramon.screens.crash import write_crash, write_private
+from loramon.screens.clipboard import copy_flags
+from loramon.screens.crash import write_crash
 from loramon.screens.curve import Curve, has_times
+from loramon.screens.failures import Failures
 from loramon.screens.filters import PlainSigns, not_ascii
-from loramon.screens.finding import FindingScreen
-from loramon.screens.flags import flag_lines
-from loramon.screens.help import HelpScreen
-from loramon.screens.log import LogScreen
 from loramon.screens.look import THEMES, Look, is_ambiguous, look_for
 from loramon.screens.main import MainScreen
+from loramon.screens.navigation import Navigation
 from loramon.screens.page import Page
-from loramon.screens.places import alarm_rows, row_of
+from loramon.screens.places import alarm_rows
 from loramon.screens.snapshot import Snapshot, take
 from loramon.screens.terminal import on_terminal, restore
 from loramon.screens.themes import themes
@@ -41,9 +40,6 @@ PUMP_EVERY_S = 0.1
 CHART_EVERY_S = 0.5
 CHART_EVERY_SSH_S = 1.0
 MESSAGE_S = 10.0
-MAX_FAILURES = 10
-"""So many errors in one part, and it is no longer tried."""
-
 EXIT_INTERNAL = 70
 
 
@@ -85,7 +81,8 @@ class Dashboard(App[int]):
         self._backlog = False
         self._chart_at_s = -1e9
         self._chart_waits = False
-        self._failures: dict[str, int] = {}
+        self.failures = Failures(self.words)
+        self.go = Navigation(self)
         self._message = ""
         self._message_until_s = 0.0
         self.n_pumps = 0
@@ -123,7 +120,7 @@ class Dashboard(App[int]):
 
     def _pump(self) -> None:
         self._backlog = False
-        if self._failures.get("pump", 0) >= MAX_FAILURES:
+        if self.failures.is_given_up("pump"):
             return
         self.n_pumps += 1
         try:
@@ -137,18 +134,16 @@ class Dashboard(App[int]):
 
     def contain(self, what: str, error: Exception) -> None:
         """An error of ours is kept and said; the rest goes on."""
-        self._failures[what] = self._failures.get(what, 0) + 1
-        if self._failures[what] == 1:
-            path = write_crash(what, error)
-            key, about = ("trouble-file", {"path": clean(path)}) if path is not None else ("trouble", {})
-            self.say(self.words.say(key, what=what, error=clean(f"{type(error).__name__}: {error}", 120), **about), lasting=True)
-        elif self._failures[what] == MAX_FAILURES and what == "pump":
-            self.say(self.words.say("stopped-reading"), lasting=True)
+        said = self.failures.add(what, error)
+        if said:
+            self.say(said, lasting=True)
 
     # ------------------------------------------------------------ drawing
 
-    def redraw(self) -> None:
-        """Shows the session as it is now to the screen in front, where that differs from what it shows."""
+    def redraw(self, anew: bool = False) -> None:
+        """Shows the session as it is now to the screen in front, where that differs from what it shows, or `anew`."""
+        if anew:
+            self._shown = None
         screen = self.screen_stack[-1] if self.is_running and self.screen_stack else None
         if not isinstance(screen, Page) or not screen.is_mounted:
             return
@@ -161,7 +156,7 @@ class Dashboard(App[int]):
                 screen.say_notice(self._message)
 
     def _redraw(self, screen: Page) -> None:
-        if self._failures.get("screen", 0) >= MAX_FAILURES:
+        if self.failures.is_given_up("screen"):
             return
         diagnosis = self.session.diagnosis()
         if diagnosis is not self._diagnosis:
@@ -206,88 +201,21 @@ class Dashboard(App[int]):
     # ------------------------------------------------------------ going about
 
     def action_page(self, name: str) -> None:
-        """Shows a page; pages do not pile up."""
-        while len(self.screen_stack) > 1:
-            if isinstance(self.screen, HelpScreen) and name == "help":
-                return
-            self.pop_screen()
-        if name == "log":
-            self.push_screen(LogScreen())
-        elif name == "finding":
-            self.open_finding(0)
-        elif name == "help":
-            self.push_screen(HelpScreen())
+        self.go.page(name)
 
     async def action_back(self) -> None:
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-
-    def open_finding(self, chosen: int) -> None:
-        self.push_screen(FindingScreen(chosen))
+        self.go.back()
 
     async def action_search(self) -> None:
-        log = await self._to_log()
+        log = await self.go.log()
         log.action_search()
 
-    async def _to_log(self) -> LogScreen:
-        """The log in front, filled."""
-        if not isinstance(self.screen, LogScreen):
-            await self.push_screen(LogScreen())
-            self._shown = None
-            self.redraw()
-        screen = self.screen
-        assert isinstance(screen, LogScreen)
-        return screen
-
     async def action_alarm(self, by: int) -> None:
-        """To the next line that a warning rests on, or the one before."""
-        rows = sorted(self.alarm_rows)
-        if not rows:
-            self.say(self.words.say("no-alarms"))
-            return
-        was_there = isinstance(self.screen, LogScreen)
-        log = await self._to_log()
-        here = log.pane.cursor
-        if not was_there or log.pane.follow:
-            target = rows[-1]  # the newest one first
-        else:
-            later, before = [r for r in rows if r > here], [r for r in rows if r < here]
-            target = (later[0] if later else rows[0]) if by > 0 else (before[-1] if before else rows[-1])
-        log.go_to_row(target)
-
-    async def show_line_of(self, chosen: int) -> None:
-        """To the line of the log that the finding rests on."""
-        shot = self.shot
-        found = shot.findings if shot is not None else []
-        evidence = found[chosen]["evidence"] if 0 <= chosen < len(found) else []
-        at = next((e for e in evidence if e["line"] is not None), None)
-        if at is None:
-            self.say(self.words.say("no-line"))
-            return
-        row = row_of(at, self.session.log, self.session.engine.logs)
-        if row is None:
-            self.say(self.words.say("line-gone", line=at["line"]))
-            return
-        log = await self._to_log()
-        log.go_to_row(row)
+        await self.go.alarm(by)
 
     def copy_flags(self, chosen: int) -> None:
-        """Puts the changed flags of the finding's remedies on the clipboard (OSC 52) and into a file."""
-        shot = self.shot
-        if shot is None or self._diagnosis is None or not 0 <= chosen < len(shot.findings):
-            self.say(self.words.say("nothing-to-copy"))
-            return
-        id = shot.findings[chosen]["id"]
-        remedies = next(f.remedies for f in self._diagnosis.findings if f.id == id)
-        lines = [clean(line) for line in flag_lines(remedies)]
-        if not lines:
-            self.say(self.words.say("nothing-to-copy"))
-            return
-        text = "\n".join(lines) + "\n"
-        self.copy_to_clipboard(text)
-        path = write_private(f"flags-{id}.txt", text)
-        key, about = ("copied", {"path": clean(path)}) if path is not None else ("copied-no-file", {})
-        self.say(self.words.say(key, n=len(lines), **about))
+        """Copies the changed flags of the finding's remedies."""
+        copy_flags(self, chosen)
 
     def toggle_axis(self, chart: Chart) -> None:
         """By step or by time, where times are known."""

@@ -92,7 +92,7 @@ class FindingScreen(Page):
         self._show(from_top=True)
 
     async def action_show_line(self) -> None:
-        await self.dashboard.show_line_of(self.chosen)
+        await self.dashboard.go.line_of(self.chosen)
 
     def action_copy_flags(self) -> None:
         self.dashboard.copy_flags(self.chosen)

@@ -175,7 +175,7 @@ class MainScreen(Page):
         self.query_one("#card", Pager).scroll_pages(pages)
 
     def action_open_finding(self) -> None:
-        self.dashboard.open_finding(self.chosen)
+        self.dashboard.go.finding(self.chosen)
 
     def action_toggle_scale(self) -> None:
         self.query_one(Chart).toggle_log()
@@ -198,4 +198,4 @@ class MainScreen(Page):
         self.dashboard.copy_flags(self.chosen)
 
     async def action_show_line(self) -> None:
-        await self.dashboard.show_line_of(self.chosen)
+        await self.dashboard.go.line_of(self.chosen)
