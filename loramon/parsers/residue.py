@@ -44,7 +44,8 @@ MAX_LINE_CHARS = 65536
 class Listener(Protocol):
     """Who is told what the lines mean, in order."""
 
-    trainer: str | None
+    @property
+    def trainer(self) -> str | None: ...
 
     def record(self, record: Record) -> bool: ...
 

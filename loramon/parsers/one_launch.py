@@ -1,0 +1,203 @@
+"""What one launch of a log has told so far: whose format it is, its bar, its records, where it is, and whether it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loramon.events import End, Payload, Place, Progress, Setting, Stamp
+from loramon.parsers.bar_columns import Columns
+from loramon.parsers.bar_names import tag_of
+from loramon.parsers.bars import Scanned
+from loramon.parsers.base import Tag
+from loramon.parsers.batcher import Batcher
+from loramon.parsers.dict_steps import DictSteps
+from loramon.parsers.profiles import outranks, profile
+from loramon.parsers.record_rows import RecordRows
+from loramon.parsers.records import Record
+from loramon.parsers.stamps import StampFilter
+from loramon.parsers.training_bar import TrainingBar
+
+
+class OneLaunch:
+    """Turns frames and records into rows of the batcher. Nothing of an earlier launch is known here.
+
+    `arrival_s`: Unix time at which the bytes now being read arrived, None where they were not seen arriving.
+    """
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+        self.arrival_s: float | None = None
+        self.trainer: str | None = None
+        self.profile = profile(None)
+        self._tags: dict[str, Tag | None] = {}
+        self._bar_keys: dict[int, dict[str, None]] = {}
+        self.dicts = DictSteps(self._on_record)
+        self._record_rows = RecordRows(batcher)
+        self.bar = TrainingBar(self, self.dicts)
+        self.known_total: int | None = None
+        self._header: dict[str, object] = {}
+        """What the header told for our own use: names with a leading underscore."""
+        self.total_epochs: float | None = None
+        self.epoch: float | None = None
+        self.ended = False
+        self.n_at_exception: int | None = None
+        self.stamps = StampFilter()
+        self._record_step: int | None = None
+
+    # ------------------------------------------------------------ whose format
+
+    def name(self, trainer: str) -> bool:
+        """A line that only this trainer prints was read. True where it says more than what was known."""
+        if self.trainer == trainer or not outranks(trainer, self.trainer):
+            return False
+        self.trainer, self.profile, self._tags = trainer, profile(trainer), {}
+        return True
+
+    def inherit(self, before: OneLaunch) -> None:
+        """The lines that named the trainer stood before this launch's first sign, but were its own."""
+        self.trainer, self.profile = before.trainer, profile(before.trainer)
+
+    def _tag(self, key: str) -> Tag | None:
+        if key not in self._tags:
+            self._tags[key] = tag_of(key, self.profile)
+        return self._tags[key]
+
+    # ------------------------------------------------------------ rows (see `bar_columns.Sink`)
+
+    def bar_rows(self, steps: NDArray[np.int64], t_s: NDArray[np.float64], offset: NDArray[np.int64], columns: Columns) -> None:
+        """Confirmed steps of the training bar, in bulk."""
+        self._batcher.rows("step", "step", (steps, steps.astype(np.float64), t_s, offset))
+        for key, (values, present) in columns.items():
+            tag = self._tag(key)
+            if tag is None:
+                continue
+            if present.all():
+                self._batcher.rows(tag.name, tag.kind, (steps, values, t_s, offset))
+            elif present.any():
+                self._batcher.rows(tag.name, tag.kind, (steps[present], values[present], t_s[present], offset[present]))
+
+    def bar_row(self, step: int, t_s: float, offset: int, values: Mapping[str, float]) -> None:
+        """A confirmed step of the training bar."""
+        self._batcher.one("step", "step", step, float(step), t_s, offset)
+        for key, value in values.items():
+            tag = self._tag(key)
+            if tag is not None:
+                self._batcher.one(tag.name, tag.kind, step, value, t_s, offset)
+
+    def keys_of(self, scanned: Scanned, at: int) -> tuple[str, ...]:
+        """The postfix keys that this bar has shown up to this frame: what it will show later is not known yet."""
+        seen = self._bar_keys.setdefault(int(scanned.bar[at]), {})
+        for key, (index, _) in scanned.values.items():
+            i = int(np.searchsorted(index, at))
+            if i < len(index) and int(index[i]) == at:
+                seen[key] = None
+        return tuple(seen)
+
+    def plain(self, point: Mapping[str, float], place: Place) -> None:
+        """The step and the loss of a plain line."""
+        step = int(point["step"])
+        for tag in ("loss", "lr"):
+            if tag in point:
+                self._batcher.one(tag, "interval", step, point[tag], self.clock_s, place.offset)
+        self._record_step = max(step, self._record_step or 0)
+
+    def _on_record(self, record: Record, step: int, t_s: float, known: bool) -> None:
+        if not known and record.is_training:
+            self._batcher.steps_known = False
+        if "epoch" in record.values:
+            self.epoch = record.values["epoch"]
+        if record.is_summary:
+            self.ended = True
+            self.total_epochs = self.total_epochs or record.total_epochs
+            self.event(End("completed", record.place, record.text), record.place)
+            return
+        self._record_rows.add(record, step, t_s)
+        if record.is_training:
+            self.bar.is_proven = True
+            self._record_step = max(step, self._record_step or 0)
+
+    # ------------------------------------------------------------ what the lines told
+
+    def expect(self, setting: Setting) -> None:
+        """A figure of the header for our own use."""
+        self._header[setting.name] = setting.value
+        self.dicts.expect(*(_positive(self._header.get(name)) for name in ("_num_examples", "_total_batch_size")))
+
+    def note(self, progress: Progress) -> None:
+        """Totals and epochs that a line told."""
+        self.known_total = progress.total_steps if progress.total_steps is not None else self.known_total
+        self.total_epochs = progress.total_epochs if progress.total_epochs is not None else self.total_epochs
+        self.epoch = progress.epoch if progress.epoch is not None else self.epoch
+
+    def pause(self) -> None:
+        """Other work than steps is done now."""
+        if self.bar.newest is not None:
+            self._batcher.break_at(self.bar.newest.t_s)
+
+    def event(self, payload: Payload, place: Place) -> None:
+        """A happening, with the time and the step at which the launch now is."""
+        if self.arrival_s is not None:
+            self._batcher.event(payload, place, self.arrival_s, "arrival", self.step)
+        elif self.bar.newest is not None:
+            self._batcher.event(payload, place, self.bar.newest.t_s, "bar", self.step)
+        else:
+            self._batcher.event(payload, place, None, None, self.step)
+
+    def is_news(self, stamp: Stamp) -> bool:
+        """False for a stamp that tells again what one before it told."""
+        return self.stamps.is_news(stamp, self.bar.newest.t_s if self.bar.newest is not None else None)
+
+    def tell_waiting_stamp(self) -> None:
+        """The newest stamp that told nothing by itself: a bar begins behind it, or the log ends with it."""
+        stamp = self.stamps.take()
+        if stamp is not None:
+            self.event(stamp, stamp.place)
+
+    def finish(self) -> None:
+        """Nothing more of this launch comes: what waited is whole."""
+        self.tell_waiting_stamp()
+        self.bar.finish()
+        self.dicts.finish(self.bar.step, self.clock_s)
+        self._record_rows.finish()
+
+    # ------------------------------------------------------------ where it is
+
+    @property
+    def clock_s(self) -> float:
+        """What the bar's clock shows, NaN before its first frame."""
+        return self.bar.newest.t_s if self.bar.newest is not None else math.nan
+
+    @property
+    def has_begun(self) -> bool:
+        """A step was done, or it is over already: a line of a start can only be another launch's."""
+        return self.ended or (self.bar.step or 0) > 0 or self._record_step is not None
+
+    @property
+    def step(self) -> int | None:
+        """The newest step that the log shows."""
+        candidates = [s for s in (self.bar.step if self.bar.rank else None, self._record_step) if s is not None]
+        return max(candidates) if candidates else None
+
+    @property
+    def total(self) -> int | None:
+        """The run's steps in all, None where nothing tells them."""
+        if self.known_total is not None or self.bar.total is None or not self.bar.rank:
+            return self.known_total
+        if self.bar.counts_batches and self.total_epochs:
+            return int(self.bar.total * self.total_epochs)
+        return self.bar.total
+
+    @property
+    def progress(self) -> Progress | None:
+        """Where the launch is; None where neither a step nor a total is known."""
+        if self.step is None and self.total is None:
+            return None
+        return Progress(self.step, self.total, self.epoch, self.total_epochs)
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and value > 0 else None
