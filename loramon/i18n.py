@@ -8,13 +8,14 @@ is read before it is asked for, and of the text files only the one that holds th
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
+
+from loramon.tables import read_table
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -144,7 +145,7 @@ def _index() -> dict[str, Path]:
 
 @cache
 def _load(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return read_table(path)
 
 
 def known_ids() -> tuple[str, ...]:
@@ -221,7 +222,7 @@ def explain_text(finding_id: str, lang: str) -> ExplainText:
 
 @cache
 def _messages() -> dict[str, dict[str, dict[str, str]]]:
-    return tomllib.loads((_HERE / "messages.toml").read_text(encoding="utf-8"))
+    return read_table(_HERE / "messages.toml")
 
 
 def message_keys(lang: str) -> tuple[str, ...]:

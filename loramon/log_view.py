@@ -129,20 +129,46 @@ class LogView:
 
     def _segments(self, log: _Log, region: Region, piece: bytes, at: int) -> None:
         """The frames of one line, of which each was drawn over the one before."""
-        for segment in piece.split(b"\r"):
-            if segment.strip():
-                self._segment(log, region.place(at), segment)
-            at += len(segment) + 1
+        segments = piece.split(b"\r")
+        i = 0
+        while i < len(segments):
+            n = self._redraws(log, segments, i)
+            if n:  # of many frames of one bar only the last is ever seen
+                self._redraw(log, segments[i + n - 1], n)
+                at += sum(map(len, segments[i : i + n])) + n
+                i += n
+                continue
+            if segments[i].strip():
+                self._segment(log, region.place(at), segments[i])
+            at += len(segments[i]) + 1
+            i += 1
+
+    def _redraws(self, log: _Log, segments: list[bytes], first: int) -> int:
+        """How many segments from `first` on are the next frames, and nothing else, of the bar that the last row shows."""
+        bar = log.bar
+        if log.last is None or not log.line_has_row or bar is None or bar[:1] == b"\n":
+            return 0
+        lo = len(bar)
+        hi = lo + _PCT_BYTES
+        for i in range(first, len(segments)):
+            segment = segments[i]
+            if not (segment.endswith(b"]") and segment.startswith(bar) and b"%|" in segment[lo:hi]):
+                return i - first
+        return len(segments) - first
+
+    def _redraw(self, log: _Log, frame: bytes, n: int = 1) -> None:
+        """The last row shows this frame now, the newest of `n` more."""
+        row = log.last
+        assert row is not None
+        self._n_bytes += min(len(frame), MAX_ROW_BYTES) - len(row.raw)
+        row.raw, row.n_redraws = frame[:MAX_ROW_BYTES], max(1, row.n_redraws) + n
 
     def _segment(self, log: _Log, offset: int, segment: bytes) -> None:
         if self._is_next_frame(log, segment):
-            assert log.last is not None
             frame, rest = segment, b""
             if not segment.rstrip().endswith(b"]") and (found := _BAR.match(segment)) is not None:
                 frame, rest = segment[: found.end()], segment[found.end() :]
-            row = log.last
-            self._n_bytes += min(len(frame), MAX_ROW_BYTES) - len(row.raw)
-            row.raw, row.n_redraws = frame[:MAX_ROW_BYTES], max(1, row.n_redraws) + 1
+            self._redraw(log, frame)
             if rest.strip():
                 self._append(log, offset + len(frame), rest, 0)
             return

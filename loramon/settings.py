@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from loramon.tables import read_table
 
 _TABLE = Path(__file__).with_name("settings.toml")
 _NONE = {"", "none", "null", "nil", "~"}
@@ -37,7 +38,7 @@ class Key:
 
 @cache
 def _rows() -> dict[str, Any]:
-    table = tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+    table = read_table(_TABLE)
     del table["sources"]
     return table
 
@@ -45,7 +46,7 @@ def _rows() -> dict[str, Any]:
 @cache
 def trainers() -> tuple[str, ...]:
     """Trainers that have a column in the table."""
-    return tuple(tomllib.loads(_TABLE.read_text(encoding="utf-8"))["sources"])
+    return tuple(read_table(_TABLE)["sources"])
 
 
 def names() -> tuple[str, ...]:

@@ -31,7 +31,8 @@ def seconds_per_step(step: NDArray[np.int64], t_s: NDArray[np.float64]) -> tuple
         return mean, mean
     edges = np.searchsorted(t_s, t_s[0] + np.arange(n + 1) * (took / n), "left")
     edges[-1] = len(step) - 1
-    edges = np.unique(np.clip(edges, 0, len(step) - 1))
+    edges = np.clip(edges, 0, len(step) - 1)
+    edges = edges[np.append(True, edges[1:] != edges[:-1])]  # np.unique would load numpy.ma, 17 ms at the start
     dt, dn = np.diff(t_s[edges]), np.diff(step[edges])
     good = (dn > 0) & (dt > 0)
     if not good.any():

@@ -7,7 +7,6 @@ both directions, unless `one_way` is set.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loramon.advice.conditions import Situation, holds, meets
+from loramon.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,7 @@ class Conflict:
 @cache
 def conflicts() -> tuple[Conflict, ...]:
     """All rows of the table."""
-    text = Path(__file__).with_name("conflicts.toml").read_text(encoding="utf-8")
-    return tuple(_conflict(raw) for raw in tomllib.loads(text)["conflict"])
+    return tuple(_conflict(raw) for raw in read_table(Path(__file__).with_name("conflicts.toml"))["conflict"])
 
 
 def _conflict(raw: dict[str, Any]) -> Conflict:

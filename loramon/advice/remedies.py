@@ -6,7 +6,6 @@ Rows lie in remedies_*.toml. `order` is one number, or a table of numbers by gro
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loramon.advice.conditions import Situation
+from loramon.tables import read_table
 
 Basis = Literal["measured", "documented", "experience"]
 BASES: tuple[Basis, ...] = ("measured", "documented", "experience")
@@ -71,7 +71,7 @@ def files() -> list[Path]:
 @cache
 def rows() -> tuple[Row, ...]:
     """All rows. Raises ValueError where a row has a field that is unknown."""
-    return tuple(_row(raw) for path in files() for raw in tomllib.loads(path.read_text(encoding="utf-8"))["remedy"])
+    return tuple(_row(raw) for path in files() for raw in read_table(path)["remedy"])
 
 
 @cache

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 import signal
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import resources
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from loramon.catalogue import oom
 from loramon.catalogue.ids import FINDING_IDS
 from loramon.events import SEVERITIES, Severity
+from loramon.tables import read_table
 
 FILES = (
     "memory", "numerics", "data", "weights", "hub", "gpu", "settings", "python", "launcher", "scheduler", "harmless",
@@ -30,17 +30,17 @@ Side = Literal["", "follows", "precedes"]
 class Row:
     """One known text. See the package's docstring for the keys.
 
-    `exception` matches the dotted class name as printed; `literals`: one of them must occur, none means no filter.
-    `numbers` are the names of what the pattern reads; `facts` are fixed numbers.
+    `literals`: one of them must occur, none means no filter. `facts` are fixed numbers. The texts of patterns are
+    compiled when a row is first asked: of some hundred rows a log meets few.
     """
 
     name: str
     id: str
     severity: Severity
     where: Literal["exception", "line"]
-    exception: re.Pattern[str] | None
-    frame: re.Pattern[str] | None
-    pattern: re.Pattern[str]
+    exception_text: str | None
+    frame_text: str | None
+    pattern_text: str
     literals: tuple[bytes, ...]
     wrapper: bool
     echo: bool
@@ -50,11 +50,25 @@ class Row:
     anatomy: bool
     facts: Mapping[str, object]
     source: str
-    numbers: tuple[str, ...] = ()
     note: str = ""
     examples: tuple[str, ...] = ()
     example_frames: tuple[str, ...] = ()
     near_misses: tuple[str, ...] = ()
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What the message is. Raises `re.error` where the text is no pattern."""
+        return _compiled(self.pattern_text)
+
+    @property
+    def exception(self) -> re.Pattern[str] | None:
+        """The dotted class name as printed; None for a row of a stand-alone record."""
+        return None if self.exception_text is None else _compiled(self.exception_text)
+
+    @property
+    def frame(self) -> re.Pattern[str] | None:
+        """What the innermost frame must hold; None where any will do."""
+        return None if self.frame_text is None else _compiled(self.frame_text)
 
     @property
     def literal(self) -> bytes:
@@ -189,16 +203,15 @@ def row_from(table: Mapping[str, Any]) -> Row:
         raise ValueError(f"catalogue row {name}: {severity} is no severity")
     if table["where"] not in ("exception", "line"):
         raise ValueError(f"catalogue row {name}: where is `exception` or `line`")
-    pattern = re.compile(table["pattern"])
     classes = [re.escape(str(c)) for c in table.get("exception", ())]
     return Row(
         name=name,
         id=table["id"],
         severity=severity,
         where=table["where"],
-        exception=re.compile(rf"(?:\w+\.)*(?:{'|'.join(classes)})") if classes else None,
-        frame=re.compile(table["frame"]) if "frame" in table else None,
-        pattern=pattern,
+        exception_text=rf"(?:\w+\.)*(?:{'|'.join(classes)})" if classes else None,
+        frame_text=table.get("frame"),
+        pattern_text=table["pattern"],
         literals=tuple(text.encode() for text in _strings(table.get("literal", "")) if text),
         wrapper=table.get("wrapper", False),
         echo=table.get("echo", False),
@@ -208,7 +221,6 @@ def row_from(table: Mapping[str, Any]) -> Row:
         anatomy=table.get("anatomy", False),
         facts=table.get("facts", {}),
         source=table.get("source", ""),
-        numbers=tuple(dict.fromkeys(_plain(group) for group in pattern.groupindex)),
         note=table.get("note", ""),
         examples=_strings(table.get("example", ())),
         example_frames=_strings(table.get("example_frames", ())),
@@ -219,11 +231,9 @@ def row_from(table: Mapping[str, Any]) -> Row:
 @lru_cache(maxsize=1)
 def load() -> Catalogue:
     """The bundled catalogue, read once. Raises ValueError where a row is malformed."""
-    folder = resources.files("loramon.catalogue")
     rows: list[Row] = []
     for name in FILES:
-        table = tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
-        rows += [row_from(row) for row in table["row"]]
+        rows += [row_from(row) for row in read_table(Path(__file__).with_name(f"{name}.toml"))["row"]]
     return Catalogue(rows)
 
 
@@ -237,6 +247,11 @@ def _strings(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(str(v) for v in value) if isinstance(value, list | tuple) else ()
+
+
+@cache
+def _compiled(text: str) -> re.Pattern[str]:
+    return re.compile(text)
 
 
 def _texts(literals: tuple[bytes, ...]) -> tuple[str, ...]:
