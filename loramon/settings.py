@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from loramon.model_families import family_of
 from loramon.tables import read_table
 
 _TABLE = Path(__file__).with_name("settings.toml")
@@ -23,6 +24,10 @@ _PRECISION = {
     "fp16": "fp16", "float16": "fp16", "float_16": "fp16", "half": "fp16",
     "bf16": "bf16", "bfloat16": "bf16", "bfloat_16": "bf16",
 }  # fmt: skip
+
+
+_NOT_QUANTISED = {"no_change", "no", "float_32", "float_16", "bfloat_16", "float32", "float16", "bfloat16", "fp32", "fp16", "bf16"}
+"""Words for a base model that keeps its numbers (SimpleTuner OPTIONS.md; OneTrainer DataType.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +88,18 @@ def _reverse(trainer: str) -> dict[str, tuple[str, object]]:
     found: dict[str, tuple[str, object]] = {}
     for setting in _rows():
         for key in keys(setting, trainer):
-            found.setdefault(_bare(key.name), (setting, key.means))
-            found.setdefault(_bare(key.name.rpartition(".")[2]), (setting, key.means))
+            found.setdefault(plain_key(key.name), (setting, key.means))
+            found.setdefault(plain_key(key.name.rpartition(".")[2]), (setting, key.means))
     return found
 
 
-def _bare(name: str) -> str:
+def plain_key(name: str) -> str:
+    """A flag or key without what may differ in writing: leading dashes, `-` for `_`, upper case."""
     return name.strip().lstrip("-").replace("-", "_").lower()
 
 
 def _lookup(key: str, trainer: str) -> tuple[str, object] | None:
-    bare = _bare(key)
+    bare = plain_key(key)
     table = _reverse(trainer)
     for form in (bare, bare.removeprefix("ss_"), bare.rpartition(".")[2]):
         if form in table:
@@ -143,6 +149,10 @@ def normalise(setting: str, value: object) -> object:
         return _several(setting, list(value))
     if kind == "bool":
         return _boolean(value)
+    if kind == "family":
+        return family_of(value) or value
+    if kind == "quantization":
+        return "no" if str(value).lower() in _NOT_QUANTISED else value
     if kind == "precision":
         return _PRECISION.get(str(value).lower().rpartition(".")[2], value)
     if kind in ("int", "float", "number"):

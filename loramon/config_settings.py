@@ -1,0 +1,113 @@
+"""Which trainer a config file is for, and the settings that it gives, under the contract's names.
+
+Unlike a flag on a command line, a key of a config means what its whole path says: `save.dtype` is not the precision of
+the training. Sources of the paths: settings.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from loramon import settings as table
+from loramon.config_document import Document, Entry
+
+FLATTENED = ("kohya", "musubi")
+"""Trainers that ignore the names of sections (sd-scripts library/train_util.py read_config_from_file)."""
+_PREFIXES = {"ai-toolkit": ("config.process.",)}
+_GUI_NAMES = {"optimizer": "optimizer_type", "max_resolution": "resolution", "epoch": "max_train_epochs"}
+"""bmaltais/kohya_ss saves its form as JSON; keys that differ from sd-scripts' (kohya_gui/lora_gui.py save_configuration)."""
+_GUI_EMPTY = ("", 0, 0.0, "0", "None", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A setting as a config gives it: `entry` is where, `key` the trainer's own name for it."""
+
+    setting: str
+    value: object
+    key: str
+    entry: Entry
+
+
+def trainer_of(document: Document) -> str | None:
+    """The trainer whose config this is, None where its keys do not tell."""
+    top = {str(e.path[0]).lstrip("-") for e in document.entries if e.path}
+    keys = {e.key.lstrip("-") for e in document.entries}
+    last = {k.rpartition(".")[2] for k in keys}
+    if "config" in top and any(k.startswith("config.process.") for k in keys):
+        return "ai-toolkit"
+    if "base_model_name" in top and top & {"training_method", "__version", "model_type"}:
+        return "onetrainer"
+    if "model_family" in top or "data_backend_config" in top:
+        return "simpletuner"
+    if document.kind == "toml" and "model.type" in keys and top & {"adapter", "optimizer", "dataset"}:
+        return "diffusion-pipe"
+    if "base_model" in top and top & {"adapter", "micro_batch_size", "sequence_len", "datasets", "load_in_4bit"}:
+        return "axolotl"
+    if top & {"finetuning_type", "lora_target", "template", "stage"} and "model_name_or_path" in top:
+        return "llamafactory"
+    if top & {"lora_r", "use_peft", "lora_target_modules", "dataset_name"} and "model_name_or_path" in top:
+        return "trl"
+    if "dit" in last or any(m.endswith(f".lora_{f}") for m in _modules(document) for f in _MUSUBI_MODULES):
+        return "musubi"
+    if "pretrained_model_name_or_path" in last and last & {"network_module", "network_dim", "LoRA_type", "train_data_dir", "dataset_config"}:
+        return "kohya"
+    if "network_module" in last or any(k.endswith("subsets.image_dir") for k in keys):
+        return "kohya"
+    if any(k in ("datasets.image_directory", "datasets.video_directory", "datasets.image_jsonl_file", "datasets.video_jsonl_file") for k in keys):
+        return "musubi"
+    return None
+
+
+_MUSUBI_MODULES = ("wan", "framepack", "flux_2", "qwen_image", "zimage", "hv_1_5", "kandinsky", "hidream_o1", "krea2", "ideogram4")
+
+
+def _modules(document: Document) -> list[str]:
+    return [str(e.value) for e in document.entries if e.path and e.path[-1] == "network_module"]
+
+
+def is_gui_form(document: Document) -> bool:
+    """Whether this is the form of kohya_ss, saved as JSON: all fields are there, and empty ones mean nothing."""
+    return document.kind == "json" and document.find("LoRA_type") is not None
+
+
+def settings_of(document: Document, trainer: str) -> Iterator[Given]:
+    """Every setting that the config gives, in the file's order; a setting may come several times (one a dataset)."""
+    gui = is_gui_form(document)
+    for entry in document.entries:
+        key = _own_name(entry, trainer)
+        if gui:
+            if entry.value in _GUI_EMPTY or entry.value is False:
+                continue
+            key = _GUI_NAMES.get(key, key)
+        found = _exact(trainer).get(table.plain_key(key))
+        if found is None:
+            continue
+        setting, means = found
+        if gui and means is not None and isinstance(entry.value, str):
+            yield Given(setting, table.normalise(setting, entry.value), key, entry)
+            continue
+        known = table.read(key, entry.value, trainer)
+        if known is not None and known[0] == setting:
+            yield Given(setting, known[1], key, entry)
+
+
+def _own_name(entry: Entry, trainer: str) -> str:
+    """The key as the trainer's users call it: without what stands around it in the file."""
+    if trainer in FLATTENED:
+        return str(entry.path[-1]) if entry.path else ""
+    key = entry.key
+    for prefix in _PREFIXES.get(trainer, ()):
+        key = key.removeprefix(prefix)
+    return key
+
+
+@cache
+def _exact(trainer: str) -> dict[str, tuple[str, object]]:
+    found: dict[str, tuple[str, object]] = {}
+    for setting in table.names():
+        for key in table.keys(setting, trainer):
+            found.setdefault(table.plain_key(key.name), (setting, key.means))
+    return found
