@@ -215,8 +215,11 @@ class Engine:
             self._first_tick_s = math.floor(float(times[0]))
             self._next_tick_s = self._first_tick_s + 1
         end_s = end_s if math.isfinite(end_s) else float(times[-1])
+        if self._next_tick_s > end_s:
+            return
+        facts = self._tick_facts()
         while self._next_tick_s <= end_s:
-            self._tick(self._next_tick_s)
+            self._tick(self._next_tick_s, facts)
             age = self._next_tick_s - self._first_tick_s
             stride = min(1 << (int(age) // FINE_TICKS).bit_length(), MAX_STRIDE_S)
             # a clock that jumped by years must not be ticked through: the longer the silence, the coarser
@@ -224,12 +227,12 @@ class Engine:
             silent_s = self._next_tick_s - float(times[max(known, 1) - 1])
             self._next_tick_s += max(stride, silent_s // FINE_TICKS)
 
-    def _tick(self, t_s: float) -> None:
+    def _tick(self, t_s: float, facts: dict[str, object]) -> None:
         run = self.run
         as_of_s = t_s - TICK_LAG_S
         steps = run.tick_t_s.view
         n = int(np.searchsorted(steps, as_of_s, "right"))
-        view = TickView(as_of_s, steps[:n], run.tick_step.view[:n], run.breaks_t_s, facts=self._tick_facts())
+        view = TickView(as_of_s, steps[:n], run.tick_step.view[:n], run.breaks_t_s, facts=facts)
         if self.gpu.t_s.n:
             offset = run.timeline.offset_s
             if offset is None:
@@ -251,7 +254,6 @@ class Engine:
                 continue
             for told in tellings:
                 self._tell(TICKS, told)
-
 
     def _tick_facts(self) -> dict[str, object]:
         facts = {name: fact.value for name, fact in self.run.facts.items()}

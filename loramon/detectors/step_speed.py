@@ -9,10 +9,10 @@ of all earlier cells; it stands still while a slow stretch is held, or the slown
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,7 @@ STILL_SLOW = math.log(1.3)  # a cell this far above the baseline belongs to a sl
 BACK_TO_NORMAL = math.log(1.25)
 BACK_CELLS, BACK_S = 3, 12.0
 RECENT_CELLS = 32  # cells that wait before they count as the run's normal speed
+SHORT_ROWS = 128  # so few rows are walked as a list faster than as an array
 LAGGED_ENOUGH = 40  # so many old cells are a baseline without the recent ones
 
 
@@ -63,8 +64,7 @@ class SlowStretch:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
+class _Cell(NamedTuple):
     ln_sec: float
     took_s: float
     from_s: float
@@ -145,34 +145,37 @@ class StepSpeed:
                 self._start = hi - 1
                 return 0
             self.first_s = float(t_s[s])
-        newest_s = float(t_s[hi - 1])
-        while s < hi - 1:
-            start_s = float(t_s[s])
+        # a tick brings few rows: lists are searched three times as fast as short arrays
+        first, times, steps = s, t_s[s:hi].tolist(), step[s:hi].tolist()
+        s, n = 0, len(times)
+        newest_s = times[-1]
+        while s < n - 1:
+            start_s = times[s]
             if newest_s < start_s + CELL_S - self._piece_s and not self._breaks:
                 break
             while self._breaks and self._breaks[0] < start_s:
                 self._breaks.pop(0)
-            end = s + 1 + int(np.searchsorted(t_s[s + 1 : hi], start_s + CELL_S - self._piece_s, side="left"))
-            if self._breaks and self._breaks[0] < (newest_s if end >= hi else float(t_s[end])):
-                before = s + int(np.searchsorted(t_s[s:hi], self._breaks[0], side="right")) - 1
-                self._add_piece(step, t_s, s, before)
+            end = bisect_left(times, start_s + CELL_S - self._piece_s, s + 1)
+            if self._breaks and self._breaks[0] < (newest_s if end >= n else times[end]):
+                before = bisect_right(times, self._breaks[0], s) - 1
+                self._add_piece(steps, times, s, before)
                 s = before + 1
                 continue
-            if end >= hi:
+            if end >= n:
                 break
-            self._add_piece(step, t_s, s, end)
+            self._add_piece(steps, times, s, end)
             n_closed += self._close()
             s = end
-        self._start = s
+        self._start = first + s
         return n_closed
 
-    def _add_piece(self, step: NDArray[np.int64], t_s: NDArray[np.float64], a: int, b: int) -> None:
+    def _add_piece(self, steps: Sequence[int], times: Sequence[float], a: int, b: int) -> None:
         if b <= a:
             return
         if self._from is None:
-            self._from = (float(t_s[a]), int(step[a]))
-        self._piece_s += float(t_s[b] - t_s[a])
-        self._piece_steps += int(step[b] - step[a])
+            self._from = (times[a], steps[a])
+        self._piece_s += times[b] - times[a]
+        self._piece_steps += steps[b] - steps[a]
 
     def _close(self) -> int:
         took_s, n_steps, begun = self._piece_s, self._piece_steps, self._from
@@ -205,13 +208,16 @@ class StepSpeed:
         """
         if not self._recent:
             return None
+        floor = self._floor()
         for rung in rungs:
             k = self._cells_spanning(rung.n_cells, rung.span_s)
-            base = self._baseline(k) if k else None
-            if base is None:
+            if not k:
                 continue
             now = sorted(c.ln_sec for c in self._recent[-k:])
-            if quantile(now, 0.75) - quantile(now, 0.25) > spread:
+            if now[k // 4] < floor + STILL_SLOW:
+                continue  # whatever the baseline is, exactly
+            base = self._baseline(k)
+            if base is None or quantile(now, 0.75) - quantile(now, 0.25) > spread:
                 continue
             middle = min(midmean(now), quantile(now, 0.5))
             if middle >= max(base.middle + math.log(rung.ratio), base.blocks_edge) and now[k // 4] >= max(
@@ -252,6 +258,12 @@ class StepSpeed:
                 return k
         return 0
 
+    def _floor(self) -> float:
+        """What the baseline's middle cannot lie below: a mean of the middle half is no less than its least value."""
+        if self._held is not None:
+            return self._held.middle
+        return self._old[len(self._old) // 4] if len(self._old) >= LAGGED_ENOUGH else -math.inf
+
     def _baseline(self, n_newest: int) -> Baseline | None:
         """The run's normal speed before the `n_newest` cells; None where too little is known."""
         if self._held is not None:
@@ -288,8 +300,9 @@ class StepSpeed:
 
 def _falls(step: NDArray[np.int64], t_s: NDArray[np.float64], lo: int, hi: int) -> list[int]:
     """The rows lo..hi whose step or time lies before that of the row above (or is no time at all)."""
-    if hi - lo == 1 and lo:
-        return [] if step[lo] >= step[lo - 1] and t_s[lo] >= t_s[lo - 1] else [lo]
     near = max(lo - 1, 0)
+    if hi - near <= SHORT_ROWS:
+        steps, times = step[near:hi].tolist(), t_s[near:hi].tolist()
+        return [near + i for i in range(1, hi - near) if steps[i] < steps[i - 1] or not times[i] >= times[i - 1]]
     falls = np.flatnonzero((np.diff(step[near:hi]) < 0) | ~(np.diff(t_s[near:hi]) >= 0)) + near + 1
     return [int(i) for i in falls]
