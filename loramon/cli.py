@@ -25,12 +25,12 @@ EPILOG = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; building it imports no more than argparse."""
-    from loramon.commands import demo, diagnose, explain, watch
+    from loramon.commands import demo, diagnose, explain, hints, watch
 
     parser = argparse.ArgumentParser(prog="loramon", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"loramon {__version__}")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (watch, diagnose, explain, demo):
+    for module in (watch, diagnose, explain, hints, demo):
         module.add_parser(sub).set_defaults(run=module.run)
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from loramon.advice.hints import for_finding
 from loramon.advice.remedies import Row, rows_for
 from loramon.i18n import explain_text, known_ids, message
 from loramon.report.wrap import wrap
@@ -25,6 +26,8 @@ def page(finding_id: str, lang: str) -> list[str]:
     lines += _section("false-positives", text.false_positives, lang)
     lines += _section("related-echoes", (", ".join(text.explains),) if text.explains else (), lang)
     lines += _section("related-causes", (", ".join(text.echo_of),) if text.echo_of else (), lang)
+    hints = tuple(message("hints.link", lang, title=h.titles[lang], id=h.id) for h in for_finding(finding_id))
+    lines += _section("hints", hints, lang)
     return lines + _section("sources", text.sources, lang)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from loramon.advice.hints import for_finding
 from loramon.diagnosis import Diagnosis
 from loramon.i18n import Language, message
+from loramon.report.ascii import to_ascii
 from loramon.report.chart import loss_chart
 from loramon.report.wrap import wrap
 from loramon.text import sanitise
@@ -63,7 +65,7 @@ def page(diagnosis: Diagnosis, style: Style) -> str:
     if d["runs"]:
         lines += [say("report.earlier", n=len(d["runs"])), *(_earlier(r, style) for r in d["runs"]), ""]
     text = "\n".join(lines).rstrip() + "\n"
-    return _to_ascii(text) if style.ascii_only else text
+    return to_ascii(text) if style.ascii_only else text
 
 
 def short(diagnosis: Diagnosis, style: Style) -> str:
@@ -74,7 +76,7 @@ def short(diagnosis: Diagnosis, style: Style) -> str:
     if cause is not None:
         parts.append(cause["title"])
     text = "  ".join(parts)
-    return (_to_ascii(text) if style.ascii_only else text) + "\n"
+    return (to_ascii(text) if style.ascii_only else text) + "\n"
 
 
 # ---------------------------------------------------------------- parts of the page
@@ -117,6 +119,9 @@ def _finding(finding: dict[str, Any], style: Style, say: Say) -> list[str]:
             lines += wrap(f"{i}. {r['action']}", style.width, "    ", "       ")
             if r["why"]:
                 lines += [style.paint(x, "dim") for x in wrap(r["why"], style.width, "       ")]
+    for hint in for_finding(finding["id"])[:1]:
+        link = say("hints.link", title=hint.titles[style.lang], id=hint.id)
+        lines += [style.paint(x, "dim") for x in wrap(link, style.width, "  ")]
     return lines
 
 
@@ -158,10 +163,3 @@ def _steps(d: dict[str, Any], lang: Language) -> str:
 
 def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
-
-
-_ASCII = str.maketrans({"·": "|", "→": "->", "…": "...", "–": "-", "×": "x", "÷": "/", "≥": ">=", "≤": "<=", "“": '"', "”": '"', "’": "'"})
-
-
-def _to_ascii(text: str) -> str:
-    return text.translate(_ASCII).encode("ascii", "replace").decode()
