@@ -19,6 +19,7 @@ from loramon.errors import UserError
 from loramon.events import Chunk, Finding, Setting
 from loramon.excerpt import Excerpts
 from loramon.i18n import Language, finding_text, message
+from loramon.parsers.taught import Taught
 from loramon.run import Run
 from loramon.run_files import read_configs
 from loramon.sources.discover import Source, discover
@@ -134,6 +135,7 @@ class Diagnosis:
             "lines": sum(lane.parser.n_lines for lane in logs),
             "lines_unknown": sum(lane.parser.n_unknown for lane in logs),
             "format": "named" if run.trainer and run.trainer != "tensorboard" else "generic",
+            "taught": sorted({name for lane in logs for name in lane.parser.taught_lines}),
             "telemetry_aligned_by": run.timeline.t_from if self.engine.gpu.t_s.n else None,
             "cannot_tell": [*self.cannot_tell, *({"id": k, "why": v} for k, v in run.off.items())],
             "corrupt_records": sum(lane.n_corrupt for lane in self.engine.events.values()),
@@ -144,14 +146,14 @@ class Diagnosis:
 
 
 def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Language = "en", name: str | None = None,
-             clock: Clock | None = None, run_config: str | Path | None = None) -> Diagnosis:  # fmt: skip
+             clock: Clock | None = None, run_config: str | Path | None = None, formats: tuple[Taught, ...] = ()) -> Diagnosis:  # fmt: skip
     """Reads a log, event file, event folder or run folder at once and says what went wrong and what to do.
 
-    `telemetry`: an `nvidia-smi` CSV of the same time. `name`: what the diagnosis calls the source. Raises UserError
+    `telemetry`: an `nvidia-smi` CSV of the same time. `name`: what the diagnosis calls the source. `formats`: what the user taught. Raises UserError
     for what cannot be read.
     """
     source = discover(Path(path), str(path) if name is None else name)
-    engine = Engine()
+    engine = Engine(formats=formats)
     if telemetry is not None:
         from loramon.sources.telemetry_log import read_telemetry
 

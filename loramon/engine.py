@@ -16,6 +16,7 @@ from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS
 from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan, TickDetector, TickView
 from loramon.events import Batch, Chunk, Event, GpuSample, Rows, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
+from loramon.parsers.taught import Taught
 from loramon.run import TICKS, GrowingColumn, Run, Session
 
 TICK_LAG_S = 2.0
@@ -47,9 +48,10 @@ class GpuColumns:
 
 
 class Engine:
-    """Holds the session, the lanes of its sources and the detectors' states."""
+    """Holds the session, the lanes of its sources and the detectors' states. `formats`: what the user taught."""
 
-    def __init__(self, arrival_order: bool = False) -> None:
+    def __init__(self, arrival_order: bool = False, formats: tuple[Taught, ...] = ()) -> None:
+        self._formats = formats
         self.session = Session([Run(arrival_order=arrival_order)])
         self.catalogue = load()
         self.logs: dict[str, LogLane] = {}
@@ -87,7 +89,7 @@ class Engine:
         if events_of is not None:
             lane = self.events.get(events_of) or self.events.setdefault(events_of, EventsLane(events_of))
         else:
-            lane = self.logs.get(item.source) or self.logs.setdefault(item.source, LogLane(item.source, self.catalogue))
+            lane = self.logs.get(item.source) or self.logs.setdefault(item.source, LogLane(item.source, self.catalogue, self._formats))
         if item.t_s is not None and self.run.timeline.t_from == "arrival":
             self._tick_until(item.t_s)  # silence ticks too, and before what broke it
         self._apply(self._read(lane, lane.feed(item)))

@@ -11,6 +11,7 @@ from loramon.event_tags import hides_nan, tag_of, trainer_of
 from loramon.events import Batch, Chunk, Progress, Rows
 from loramon.lines import Lines
 from loramon.parsers.log import LogParser
+from loramon.parsers.taught import Taught
 from loramon.sources.tfevents import EventFile, ScalarColumns
 
 MAX_STEP = 1 << 48
@@ -19,10 +20,10 @@ MAX_STEP = 1 << 48
 class LogLane:
     """A log: bytes to lines to batches."""
 
-    def __init__(self, source: str, catalogue: Catalogue) -> None:
+    def __init__(self, source: str, catalogue: Catalogue, formats: tuple[Taught, ...] = ()) -> None:
         self.source = source
         self.lines = Lines()
-        self.parser = LogParser(source, catalogue)
+        self.parser = LogParser(source, catalogue, formats)
 
     def feed(self, chunk: Chunk) -> Iterator[Batch]:
         for region in self.lines.feed(chunk):

@@ -17,6 +17,7 @@ from loramon.i18n import Language
 from loramon.live_excerpts import LiveExcerpts
 from loramon.log_view import LogView
 from loramon.notices import Notice, notices_of
+from loramon.parsers.taught import Taught
 from loramon.path_feed import PathFeed
 from loramon.run_files import read_configs
 from loramon.speed import seconds_per_step
@@ -40,14 +41,15 @@ class LiveSession:
     `recording_note`: what the recording is and that nothing is running, where `is_recording`.
     """
 
-    def __init__(self, feeds: Sequence[Feed], clock: Clock, name: str, lang: Language = "en", is_recording: bool = False) -> None:
+    def __init__(self, feeds: Sequence[Feed], clock: Clock, name: str, lang: Language = "en", is_recording: bool = False,
+                 formats: tuple[Taught, ...] = ()) -> None:  # fmt: skip
         self.feeds = list(feeds)
         self.clock = clock
         self.name = name
         self.lang: Language = lang
         self.is_recording = is_recording
         self.recording_note = ""
-        self.engine = Engine(arrival_order=True)
+        self.engine = Engine(arrival_order=True, formats=formats)
         self.engine.on_told = self._on_told
         self.log = LogView()
         self.notices: list[Notice] = []
@@ -273,7 +275,7 @@ class LiveSession:
             feed.close()
 
 
-def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en") -> LiveSession:
+def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en", formats: tuple[Taught, ...] = ()) -> LiveSession:
     """A session on files, event folders and run folders of one training, and `-` for standard input.
 
     What is not there yet is waited for. Logs come before folders, since a log says where runs begin. Raises OSError
@@ -288,7 +290,7 @@ def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en") -> 
         else:
             feeds.append(PathFeed(path, clock))
     name = paths[0] if len(paths) == 1 else f"{paths[0]} +{len(paths) - 1}"
-    return LiveSession(feeds, clock, name, lang)
+    return LiveSession(feeds, clock, name, lang, formats=formats)
 
 
 def demo_session(clock: Clock, lang: Language = "en", speed: float = 1.0) -> LiveSession:

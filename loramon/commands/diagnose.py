@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from loramon.commands.options import add_common, language, wants_ascii, wants_colour
+from loramon.commands.options import add_common, formats, language, wants_ascii, wants_colour
 from loramon.errors import UserError
 
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ def _diagnose(path: str, args: argparse.Namespace) -> Diagnosis:
     from loramon.diagnosis import diagnose
 
     with _readable(path) as place:
-        return diagnose(place, telemetry=args.telemetry, lang=language(args), name=path, run_config=args.run_config)
+        return diagnose(place, telemetry=args.telemetry, lang=language(args), name=path, run_config=args.run_config, formats=formats(args))
 
 
 @contextlib.contextmanager

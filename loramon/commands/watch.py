@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from loramon.commands.headless import add_headless, show
-from loramon.commands.options import add_common, language
+from loramon.commands.options import add_common, formats, language
 from loramon.errors import UserError
 
 NAME = "watch"
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from loramon.live import watch_session
 
     try:
-        session = watch_session(args.paths, SystemClock(), language(args))
+        session = watch_session(args.paths, SystemClock(), language(args), formats(args))
     except OSError as error:
         raise UserError("unreadable", f"standard input cannot be kept in a temporary file: {error.strerror or error}") from None
     return show(session, args)

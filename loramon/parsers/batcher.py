@@ -19,6 +19,8 @@ class Batcher:
         self.source = source
         self.has_arrival = False
         """The bytes that are being read came with their time of arrival."""
+        self.clock: TimeFrom = "bar"
+        """What the rows' times come from where the arrival is not known."""
         self._batches: list[Batch] = []
         self._parts: dict[str, list[Part]] = {}
         self._singles: dict[str, list[tuple[int, float, float, int]]] = {}
@@ -95,7 +97,7 @@ class Batcher:
         if not self._batches or self._batches[-1].events or self._batches[-1].rows:
             self._batches.append(Batch(self.source))
         batch = self._batches[-1]
-        t_from: TimeFrom = "arrival" if self.has_arrival else "bar"
+        t_from: TimeFrom = "arrival" if self.has_arrival else self.clock
         for tag, parts in self._parts.items():
             steps, values, t_s, offset = parts[0] if len(parts) == 1 else _joined(parts)
             batch.rows.append(Rows(tag, self._kinds[tag], steps.astype(np.int64), values, t_s, offset, t_from, self.steps_known))

@@ -8,6 +8,7 @@ was buffered into a file. Where nothing was cleared, the epoch says it, else the
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ class DictSteps:
         """The bar was drawn at this step without being cleared: a record that still waits will get no redraw."""
         while self._waiting and step > 0:
             self._guess(self._waiting.popleft(), step, t_s)
+
+    def no_bar(self) -> None:
+        """A record comes and no bar was ever drawn (`disable_tqdm`, or another file has it): those before wait in vain."""
+        while self._waiting:
+            self._guess(self._waiting.popleft(), None, math.nan)
 
     def record(self, record: Record) -> None:
         """A dict line, in order of the log."""

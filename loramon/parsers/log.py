@@ -13,8 +13,10 @@ from loramon.parsers import generic
 from loramon.parsers.bars import BarScanner, Scanned
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.one_launch import OneLaunch
+from loramon.parsers.points import Point
 from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue
+from loramon.parsers.taught import Taught
 from loramon.text import sanitise
 
 _RATE = re.compile(rb"<[\d:?]+, +([\d.]+)(s/it|it/s)")
@@ -29,12 +31,12 @@ LLM_TRAINERS = ("trl", "llamafactory", "axolotl", "unsloth")
 class LogParser:
     """Reads one source. Everything it says is a function of the bytes up to there, however they were cut."""
 
-    def __init__(self, source: str, catalogue: Catalogue) -> None:
+    def __init__(self, source: str, catalogue: Catalogue, formats: tuple[Taught, ...] = ()) -> None:
         self.source = source
         self._scanner = BarScanner()
         self._batcher = Batcher(source)
         self._now = OneLaunch(self._batcher)
-        self._residue = Residue(source, catalogue, self)
+        self._residue = Residue(source, catalogue, self, formats)
         self._newest_frame = self._tail = b""
         self.n_lines = 0
 
@@ -47,6 +49,11 @@ class LogParser:
     def n_unknown(self) -> int:
         """Lines that no rule knows."""
         return self._residue.n_unknown
+
+    @property
+    def taught_lines(self) -> dict[str, int]:
+        """How many lines each format that the user taught has read."""
+        return self._residue.taught_lines
 
     # ------------------------------------------------------------ regions
 
@@ -178,17 +185,21 @@ class LogParser:
             return False
         if record.is_training and self._now.ended and self._now.bar.adopt_other(self._scanner.bars):
             self._relaunch(record.place, record.text)
+        if self._now.bar.newest is None:
+            self._now.dicts.no_bar()
         if record.is_training or record.is_summary:
             is_trl = any(key == "mean_token_accuracy" or key.startswith("rewards/") for key in record.values)
             self.seen("trl" if is_trl else "hf-trainer", record.place, record.text)
         self._now.dicts.record(record)
         return True
 
-    def plain(self, point: dict[str, float], place: Place) -> None:
-        """A plain line that holds a step and a loss."""
-        self._now.plain(point, place)
-        if "total" in point and self._now.known_total is None:
-            self.payload(Progress(total_steps=int(point["total"])), place)
+    def point(self, point: Point, place: Place) -> None:
+        """A line that holds a step and its figures."""
+        if self._now.starts_over(point):
+            self._relaunch(place, "the steps start over")
+        self._now.point(point, place)
+        if point.total is not None and self._now.known_total is None:
+            self.payload(Progress(total_steps=point.total), place)
 
     def seen(self, trainer: str, place: Place, text: str) -> None:
         """A line that only this trainer prints."""

@@ -15,9 +15,10 @@ from loramon.parsers.bars import Scanned
 from loramon.parsers.base import Tag
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.dict_steps import DictSteps
+from loramon.parsers.points import POINT_TAGS, LineClock, Point
 from loramon.parsers.profiles import outranks, profile
 from loramon.parsers.record_rows import RecordRows
-from loramon.parsers.records import Record
+from loramon.parsers.records import TAGS, Record
 from loramon.parsers.stamps import StampFilter
 from loramon.parsers.training_bar import TrainingBar
 
@@ -30,13 +31,18 @@ class OneLaunch:
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
+        batcher.clock = "bar"
         self.arrival_s: float | None = None
         self.trainer: str | None = None
         self.profile = profile(None)
         self._tags: dict[str, Tag | None] = {}
         self._bar_keys: dict[int, dict[str, None]] = {}
         self.dicts = DictSteps(self._on_record)
-        self._record_rows = RecordRows(batcher)
+        self._record_rows = RecordRows(batcher, TAGS)
+        self._point_rows = RecordRows(batcher, POINT_TAGS)
+        self._line_clock = LineClock()
+        self._line_s = math.nan
+        self._first_point: int | None = None
         self.bar = TrainingBar(self, self.dicts)
         self.known_total: int | None = None
         self._header: dict[str, object] = {}
@@ -97,13 +103,35 @@ class OneLaunch:
                 seen[key] = None
         return tuple(seen)
 
-    def plain(self, point: Mapping[str, float], place: Place) -> None:
-        """The step and the loss of a plain line."""
-        step = int(point["step"])
-        for tag in ("loss", "lr"):
-            if tag in point:
-                self._batcher.one(tag, "interval", step, point[tag], self.clock_s, place.offset)
-        self._record_step = max(step, self._record_step or 0)
+    def point(self, point: Point, place: Place) -> None:
+        """The figures of a line. Where there is no bar its own time counts, and its step is the run's."""
+        if self.bar.newest is None:
+            self._tell_line_time(point, place)
+            if not math.isnan(self.clock_s):
+                self._batcher.one("step", "step", point.step, float(point.step), self.clock_s, place.offset)
+        self._point_rows.add(point.values, point.step, self.clock_s, place.offset)
+        if self._first_point is None:
+            self._first_point = point.step
+        self._record_step = point.step
+        self.epoch = point.epoch if point.epoch is not None else self.epoch
+        self.total_epochs = point.total_epochs if point.total_epochs is not None else self.total_epochs
+
+    def _tell_line_time(self, point: Point, place: Place) -> None:
+        line_s = self._line_clock.at(point)
+        if line_s is None:
+            return
+        began = math.isnan(self._line_s)
+        self._line_s = line_s
+        if self._line_clock.is_wall:
+            self._batcher.clock = "stamp"
+            if began and point.wall_s is not None:
+                self.event(Stamp(point.wall_s, place), place)
+
+    def starts_over(self, point: Point) -> bool:
+        """The steps of lines begin anew: a file that each launch appends to (`trainer_log.jsonl`)."""
+        if self.bar.newest is not None or self._first_point is None or self._record_step is None:
+            return False
+        return point.step < self._record_step and point.step <= self._first_point
 
     def _on_record(self, record: Record, step: int, t_s: float, known: bool) -> None:
         if not known and record.is_training:
@@ -115,7 +143,7 @@ class OneLaunch:
             self.total_epochs = self.total_epochs or record.total_epochs
             self.event(End("completed", record.place, record.text), record.place)
             return
-        self._record_rows.add(record, step, t_s)
+        self._record_rows.add(record.values, step, t_s, record.place.offset)
         if record.is_training:
             self.bar.is_proven = True
             self._record_step = max(step, self._record_step or 0)
@@ -142,14 +170,14 @@ class OneLaunch:
         """A happening, with the time and the step at which the launch now is."""
         if self.arrival_s is not None:
             self._batcher.event(payload, place, self.arrival_s, "arrival", self.step)
-        elif self.bar.newest is not None:
-            self._batcher.event(payload, place, self.bar.newest.t_s, "bar", self.step)
+        elif not math.isnan(self.clock_s):
+            self._batcher.event(payload, place, self.clock_s, "bar", self.step)
         else:
             self._batcher.event(payload, place, None, None, self.step)
 
     def is_news(self, stamp: Stamp) -> bool:
         """False for a stamp that tells again what one before it told."""
-        return self.stamps.is_news(stamp, self.bar.newest.t_s if self.bar.newest is not None else None)
+        return self.stamps.is_news(stamp, None if math.isnan(self.clock_s) else self.clock_s)
 
     def tell_waiting_stamp(self) -> None:
         """The newest stamp that told nothing by itself: a bar begins behind it, or the log ends with it."""
@@ -163,13 +191,16 @@ class OneLaunch:
         self.bar.finish()
         self.dicts.finish(self.bar.step, self.clock_s)
         self._record_rows.finish()
+        self._point_rows.finish()
 
     # ------------------------------------------------------------ where it is
 
     @property
     def clock_s(self) -> float:
-        """What the bar's clock shows, NaN before its first frame."""
-        return self.bar.newest.t_s if self.bar.newest is not None else math.nan
+        """What the bar's clock shows, or where there is none the lines' own; arrival where that is known; NaN for none."""
+        if self.bar.newest is not None:
+            return self.bar.newest.t_s
+        return self._line_s if self.arrival_s is None else self.arrival_s
 
     @property
     def has_begun(self) -> bool:

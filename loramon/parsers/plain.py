@@ -10,15 +10,18 @@ import json
 import re
 
 from loramon.parsers.base import number
+from loramon.parsers.points import Point
 
 _NUMBER = r"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _STEP = re.compile(r"\b(?:global[_ ])?(?:steps?|iter(?:ation)?)\b[\"']?\s*[:=#]?\s*(\d[\d,]*)(?:\s*/\s*(\d[\d,]*))?", re.I)
 _LOSS = re.compile(rf"(?<![\w.])(?:train[_ ])?loss[\"']?\s*[:=]?\s+?{_NUMBER}(?![\w.])|(?<![\w.])(?:train[_ ])?loss[:=]{_NUMBER}(?![\w.])", re.I)
 _LR = re.compile(rf"\b(?:lr|learning[_ ]rate)\b\s*[:=]?\s*{_NUMBER}", re.I)
+_TOOK = re.compile(r"\biter time \(s\): (\d+\.?\d*)")
+_CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 
 
-def plain_loss(message: str) -> dict[str, float] | None:
-    """`step`, `loss` and where printed `total`, `lr` of a line that holds a step and a loss; None for any other line."""
+def plain_point(message: str) -> Point | None:
+    """The figures of a line that holds a step and a loss; None for any other line."""
     if message.startswith('{"current_steps"'):
         return _jsonl(message)
     if "loss" not in message and "Loss" not in message:
@@ -31,23 +34,34 @@ def plain_loss(message: str) -> dict[str, float] | None:
     value = number(loss[1] or loss[2])
     if value is None:
         return None
-    found = {"step": float(step[1].replace(",", "")), "loss": value}
-    if step[2]:
-        found["total"] = float(step[2].replace(",", ""))
+    values = {"loss": value}
     if (lr := _LR.search(message)) is not None and (rate := number(lr[1])) is not None:
-        found["lr"] = rate
-    return found
+        values["lr"] = rate
+    took = _TOOK.search(message)
+    return Point(
+        int(step[1].replace(",", "")), values,
+        total=int(step[2].replace(",", "")) if step[2] else None,
+        took_s=float(took[1]) if took is not None else None,
+    )  # fmt: skip
 
 
-def _jsonl(message: str) -> dict[str, float] | None:
+def _jsonl(message: str) -> Point | None:
+    """A row of LLaMA-Factory's `trainer_log.jsonl`; the last one, and each evaluation, has no loss of training."""
     try:
         row = json.loads(message)
     except ValueError:
         return None
-    if not isinstance(row, dict) or not isinstance(row.get("current_steps"), int):
+    if not isinstance(row, dict) or type(row.get("current_steps")) is not int:
         return None
-    found = {"step": float(row["current_steps"])}
-    for key, name in (("total_steps", "total"), ("loss", "loss"), ("lr", "lr")):
-        if isinstance(row.get(key), (int, float)):
-            found[name] = float(row[key])
-    return found
+
+    def figure(key: str) -> float | None:
+        value = row.get(key)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+    figures = {tag: figure(key) for key, tag in (("loss", "loss"), ("lr", "lr"), ("eval_loss", "eval_loss"))}
+    total, clock = figure("total_steps"), _CLOCK.fullmatch(str(row.get("elapsed_time", "")))
+    return Point(
+        row["current_steps"], {tag: value for tag, value in figures.items() if value is not None},
+        total=int(total) if total else None, epoch=figure("epoch"),
+        elapsed_s=((int(clock[1] or 0) * 24 + int(clock[2])) * 60 + int(clock[3])) * 60.0 + int(clock[4]) if clock is not None else None,
+    )  # fmt: skip

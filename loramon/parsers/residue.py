@@ -15,10 +15,12 @@ from loramon.lines import Region
 from loramon.parsers.bars import Segment
 from loramon.parsers.base import Rule
 from loramon.parsers.command import dumped_setting, settings_in
-from loramon.parsers.plain import plain_loss
+from loramon.parsers.plain import plain_point
+from loramon.parsers.points import Point
 from loramon.parsers.prefix import FILE_COLUMN, peel
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
+from loramon.parsers.taught import Taught
 from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
 from loramon.text import cells, sanitise
 
@@ -49,7 +51,7 @@ class Listener(Protocol):
 
     def record(self, record: Record) -> bool: ...
 
-    def plain(self, point: dict[str, float], place: Place) -> None: ...
+    def point(self, point: Point, place: Place) -> None: ...
 
     def seen(self, trainer: str, place: Place, text: str) -> None: ...
 
@@ -61,8 +63,9 @@ class Listener(Protocol):
 class Residue:
     """Reads the segments of one source that are no bars."""
 
-    def __init__(self, source: str, catalogue: Catalogue, listener: Listener) -> None:
+    def __init__(self, source: str, catalogue: Catalogue, listener: Listener, formats: tuple[Taught, ...] = ()) -> None:
         self.source = source
+        self._formats = formats
         self._catalogue = catalogue
         self._to = listener
         literals = (*_OWN_LITERALS, *(r.literal for r, _ in _RULES), *catalogue.line_literals)
@@ -74,10 +77,12 @@ class Residue:
         self._record_place = Place(source, 0, 1)
         self._before = ""
         self.n_unknown = 0
+        self.taught_lines: dict[str, int] = {}
+        """Lines read by each format that the user taught."""
 
     def is_dull(self, segment: Segment) -> bool:
         """True for a segment that can mean nothing: it is counted and needs no place among the bars."""
-        if self._record or self._quoting or self._tracebacks.busy:
+        if self._record or self._quoting or self._tracebacks.busy or self._formats:
             return False
         data = segment.data
         if data.startswith(b"{'"):
@@ -107,7 +112,18 @@ class Residue:
         if _RICH_HEAD.match(data):
             self._record, self._record_place = [sanitise(data)], place
             return
-        self._line(sanitise(data, MAX_LINE_CHARS), place)
+        text = sanitise(data, MAX_LINE_CHARS)
+        if not self._taught(text, place):
+            self._line(text, place)
+
+    def _taught(self, text: str, place: Place) -> bool:
+        """True for a line whose format the user taught."""
+        for taught in self._formats:
+            if (point := taught.read(text)) is not None:
+                self.taught_lines[taught.name] = self.taught_lines.get(taught.name, 0) + 1
+                self._to.point(point.stamped(peel(text).wall_s), place)
+                return True
+        return False
 
     def finish(self) -> None:
         """The source ended, or was quiet for long: what waited for more lines is whole."""
@@ -158,7 +174,7 @@ class Residue:
             self._before = ""
             self._in_traceback(text, place)
             return
-        self._message(peeled.message, text, place, peeled.rank)
+        self._message(peeled.message, text, place, peeled.rank, peeled.wall_s)
 
     def _quotes(self, message: str, is_log_record: bool) -> bool:
         """True inside a training example that the trainer prints: its words are the dataset's, not the trainer's."""
@@ -177,12 +193,12 @@ class Residue:
         for item in settings_in(text, place, self._to.trainer):
             self._to.payload(item, place)
 
-    def _message(self, message: str, text: str, place: Place, rank: int | None) -> None:
+    def _message(self, message: str, text: str, place: Place, rank: int | None, wall_s: float | None = None) -> None:
         self._before = message
         known = self._rules(message, text, place, rank)
-        if (point := plain_loss(message)) is not None:
+        if (point := plain_point(message)) is not None:
             known = True
-            self._to.plain(point, place)
+            self._to.point(point.stamped(wall_s), place)
         for item in (*settings_in(text, place, self._to.trainer), *dumped_setting(text, place, self._to.trainer)):
             known = True
             self._to.payload(item, place)
