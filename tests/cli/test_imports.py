@@ -71,6 +71,7 @@ def test_diagnose_needs_nothing_that_only_unix_has(given: str, tmp_path: Path) -
         "    if hasattr(os, name): delattr(os, name)\n"
         f"import loramon.cli\nsys.exit(loramon.cli.main(['diagnose', '--json', *{[str(w) for w in words]!r}]))"
     )
-    done = python("-c", hidden, given=log.read_bytes())
+    # platformdirs asks sys.platform which system this is, and would be told Linux: what it does on Windows is its own tests'
+    done = python("-c", hidden, given=log.read_bytes(), env={"LORAMON_HOME": str(tmp_path)})
     assert done.status == 1, done.said
     assert done.objects[0]["primary"] == "loss-nan"
