@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Paste
 from textual.filter import NoColor
 from textual.screen import Screen
+from textual.widgets import Input
 
 from loramon.clock import Clock, SystemClock
 from loramon.diagnosis import Diagnosis
@@ -58,7 +60,8 @@ class Dashboard(App[int]):
         Binding("1", "page('main')", show=False),
         Binding("2", "page('finding')", show=False),
         Binding("3,o", "page('log')", show=False),
-        Binding("slash", "search", show=False),
+        # first of all keys: what is typed behind it in one burst must find the field, not the commands
+        Binding("slash", "search", show=False, priority=True),
         Binding("right_square_bracket", "alarm(1)", show=False),
         Binding("left_square_bracket", "alarm(-1)", show=False),
         Binding("t", "next_theme", show=False),
@@ -206,9 +209,19 @@ class Dashboard(App[int]):
     async def action_back(self) -> None:
         self.go.back()
 
-    async def action_search(self) -> None:
+    async def action_search(self, words: str = "") -> None:
         log = await self.go.log()
-        log.action_search()
+        log.action_search(words)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A slash that is typed into a field belongs to the field."""
+        return not (action == "search" and isinstance(self.focused, Input)) and super().check_action(action, parameters)
+
+    async def on_paste(self, event: Paste) -> None:
+        """`/words` pasted at once is a search as well; anything else that is pasted is no command."""
+        text = clean(event.text)
+        if text.startswith("/"):
+            await self.action_search(text[1:])
 
     async def action_alarm(self, by: int) -> None:
         await self.go.alarm(by)

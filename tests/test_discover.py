@@ -108,6 +108,7 @@ def test_links_that_go_round_end(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n....", "binary"),
         (b"PK\x03\x04" + b"a" * 99, "binary"),
         (b"\x01\x02\x03\x04\x05\x06 text" * 9, "binary"),
+        (bytes(range(1, 256)) * 9, "binary"),
     ],
 )
 def test_what_is_no_text_is_refused(data: bytes, code: str, tmp_path: Path) -> None:
@@ -125,6 +126,8 @@ def test_what_is_no_text_is_refused(data: bytes, code: str, tmp_path: Path) -> N
         b"\0" * 9000 + LOG,
         "学習".encode("cp932") * 99,
         b"\x1b[31mred\x1b[0m\n" * 99,
+        b"bell \x07 backspace \x08\x08 shift \x0e\x0f\n",
+        "学習\x07\x08".encode("cp932") + LOG,
     ],
 )
 def test_unusual_text_is_text(data: bytes, tmp_path: Path) -> None:

@@ -37,7 +37,6 @@ class LogScreen(Page):
         Binding("left,h", "sideways(-1)", show=False),
         Binding("right", "sideways(1)", show=False),
         Binding("f", "toggle_follow", show=False),
-        Binding("slash", "search", show=False),
         Binding("n", "match(False)", show=False),
         Binding("N", "match(True)", show=False),
         Binding("e", "app.back", show=False),
@@ -121,9 +120,14 @@ class LogScreen(Page):
 
     # ------------------------------------------------------------ search
 
-    def action_search(self) -> None:
+    def action_search(self, words: str = "") -> None:
+        """Opens the field, with these words in it where they are known already."""
         needle = self.query_one("#needle", Input)
         needle.display = True
+        needle.select_on_focus = not words
+        if words:
+            needle.value = words[:MAX_NEEDLE]
+            needle.cursor_position = len(needle.value)
         self.set_focus(needle)  # at once: what is typed behind the slash belongs to the search
 
     def _close_search(self) -> None:

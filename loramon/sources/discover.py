@@ -24,6 +24,7 @@ _LOG_NAME = re.compile(r"(?:.*\.(?:log|out|err|txt)|nohup\.out|.*\.[oe]\d*|outpu
 _NO_LOG = re.compile(r"(?:LISTING|README|requirements.*|caption.*|prompt.*|LICENSE.*|.*metadata.*|merges|vocab.*|special_tokens.*)\.(?:txt|md)$", re.I)
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"SQLite format", b"\x7fELF", b"RIFF", b"%PDF", b"\x80\x02",
           b"\x80\x03", b"\x80\x04", b"\x80\x05")  # fmt: skip
+_NULS = re.compile(rb"\0+")
 _PAIRS = ((".out", ".err"), (".o", ".e"))
 _FIRST = ("stdout", "nohup", "train", "output", "console", "slurm", "run", "log")
 _BOUNDARY = (b"%|", b"Traceback", b"it/s", b"'loss'", b"INFO", b"WARNING", b"Error", b"error:", b"loss", b"epoch", b"accelerate", b"usage:")
@@ -99,7 +100,13 @@ def _is_binary(head: bytes) -> bool:
         return False  # UTF-16 without a mark
     controls = sum(head.count(c) for c in range(1, 9)) + sum(head.count(c) for c in range(14, 27))
     text = len(head) - nul
-    return (controls > 3 and controls > 0.04 * text) or (nul > 0.3 * len(head) and not any(mark in head for mark in _BOUNDARY))
+    # packed data has every byte alike: a tenth are controls, half are no UTF-8. A log of foreign or hostile text has the
+    # one without the other, and is shown without its controls
+    foreign = len(head.decode("utf-8", "ignore").encode()) < 0.9 * len(head)
+    packed = controls > 3 and (controls > 0.3 * text or (foreign and controls > 0.04 * text))
+    # a writer that goes on behind a truncation leaves a hole of NULs before its next line; in packed data they are strewn
+    strewn = nul > 0.3 * len(head) and len(_NULS.findall(head)) > head.count(b"\n")
+    return packed or (strewn and not any(mark in head for mark in _BOUNDARY))
 
 
 def _is_events(path: Path) -> bool:

@@ -5,8 +5,10 @@ import re
 from driving import ALARM_S, drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from textual.events import Key, Paste
 
 from loramon.screens.log import LogScreen
+from loramon.widgets.chart_data import Options
 
 BURST = b"".join(b"line %d of a burst\n" % i for i in range(20_000))
 
@@ -200,6 +202,59 @@ class TestBurst:
         n_slices, opened_at, text = drive(test, log)
         assert n_slices > 2 and opened_at < n_slices
         assert "line 19999 of a burst" in text and "Log ·" in text
+
+
+class TestBursts:
+    """Keys that come faster than the screen works them off: typed ahead on a slow line, or pasted."""
+
+    def found(self, tmp_path, send, *before):
+        log = tmp_path / "train.log"
+        log.write_bytes(many_lines(50) + b"a squash here\n" + many_lines(50))
+
+        async def test(d):
+            if before:
+                await d.press(*before)
+            send(d.app)
+            await d.pilot.pause()
+            await d.press("enter")
+            return d.app.is_running, d.app.chart_options.smoothing, d.text()
+
+        return drive(test, log)
+
+    def keys(self, app):
+        for c in "/squash":
+            app.post_message(Key("slash" if c == "/" else c, c))
+
+    def test_what_is_typed_behind_the_slash_in_one_burst_is_the_search(self, tmp_path):
+        running, smoothing, text = self.found(tmp_path, self.keys)
+        assert running and smoothing == Options().smoothing, "neither the q nor the s was a command"
+        assert "a squash here" in text and "“squash”" in text
+
+    def test_so_it_is_on_every_page(self, tmp_path):
+        for page in ("3", "2", "question_mark"):
+            running, _, text = self.found(tmp_path, self.keys, page)
+            assert running and "“squash”" in text, page
+
+    def test_pasted_words_behind_a_slash_are_a_search(self, tmp_path):
+        running, _, text = self.found(tmp_path, lambda app: app.post_message(Paste("/squash\n")))
+        assert running and "“squash”" in text
+
+    def test_other_pasted_text_is_no_command(self, tmp_path):
+        running, _, text = self.found(tmp_path, lambda app: app.post_message(Paste("qqq")))
+        assert running and "“qqq”" not in text
+
+    def test_a_slash_in_the_words_belongs_to_them(self, tmp_path):
+        log = tmp_path / "train.log"
+        log.write_bytes(b"nothing\nsaved to /out/last\n")
+
+        async def test(d):
+            for c in "//out/la":
+                d.app.post_message(Key("slash" if c == "/" else c, c))
+            await d.pilot.pause()
+            await d.press("enter")
+            return d.text()
+
+        assert "“/out/la”" in drive(test, log)
 
 
 @settings(max_examples=12, deadline=None)
