@@ -21,8 +21,9 @@ from rich.terminal_theme import DIMMED_MONOKAI, TerminalTheme
 
 from loramon.app import Dashboard
 from loramon.clock import ManualClock
-from loramon.live import demo_session, watch_session
+from loramon.demo import demo_session
 from loramon.screens.look import DARK, LIGHT, Look
+from loramon.watching import watch_session
 
 CELL_X, CELL_Y, FONT_PX = 9.0, 19.0, 15
 START_S = 1795357261.0

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time. `now_s` for stamps, `monotonic_s` for intervals."""
+    """Tells the time. `now_s` for stamps, `monotonic_s` for intervals, `cpu_s` for what work costs."""
 
     def now_s(self) -> float:
         """Unix time in seconds; may jump when the system's clock is set."""
@@ -15,6 +15,10 @@ class Clock(Protocol):
 
     def monotonic_s(self) -> float:
         """Seconds since some fixed moment; never goes back."""
+        ...
+
+    def cpu_s(self) -> float:
+        """Seconds that the processor has spent on this thread so far."""
         ...
 
 
@@ -27,9 +31,12 @@ class SystemClock:
     def monotonic_s(self) -> float:
         return time.monotonic()
 
+    def cpu_s(self) -> float:
+        return time.thread_time()
+
 
 class ManualClock:
-    """A clock that moves only when it is told to: for players and tests. Both readings move together."""
+    """A clock that moves only when it is told to: for players and tests. All readings move together."""
 
     def __init__(self, now_s: float = 0.0) -> None:
         self._now_s = now_s
@@ -39,6 +46,9 @@ class ManualClock:
         return self._now_s
 
     def monotonic_s(self) -> float:
+        return self._monotonic_s
+
+    def cpu_s(self) -> float:
         return self._monotonic_s
 
     def advance(self, seconds: float) -> None:

@@ -24,6 +24,7 @@ from loramon.run import Run
 from loramon.run_files import read_configs
 from loramon.sources.discover import Source, discover
 from loramon.speed import seconds_per_step
+from loramon.switches import OVERRAN
 from loramon.symptoms import nan_step
 from loramon.triage import Opinion, opinion
 
@@ -137,9 +138,12 @@ class Diagnosis:
             "format": "named" if run.trainer and run.trainer != "tensorboard" else "generic",
             "taught": sorted({name for lane in logs for name in lane.parser.taught_lines}),
             "telemetry_aligned_by": run.timeline.t_from if self.engine.gpu.t_s.n else None,
-            "cannot_tell": [*self.cannot_tell, *({"id": k, "why": v} for k, v in run.off.items())],
+            "cannot_tell": [*self.cannot_tell, *({"id": k, "why": self._why_off(v)} for k, v in run.off.items())],
             "corrupt_records": sum(lane.n_corrupt for lane in self.engine.events.values()),
         }
+
+    def _why_off(self, why: str) -> str:
+        return message("cannot.overran", self.lang) if why == OVERRAN else why
 
 
 # ---------------------------------------------------------------- reading

@@ -18,6 +18,7 @@ from loramon.events import Batch, Chunk, Event, GpuSample, Rows, SourceEvent, To
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.run import TICKS, GrowingColumn, Run, Session
+from loramon.switches import Switches, raised
 
 TICK_LAG_S = 2.0
 """A detector that needs two sources reads them as they were this long before the tick."""
@@ -60,6 +61,7 @@ class Engine:
         self.source_events: list[SourceEvent] = []
         self._dead: set[str] = set()
         self.on_told: Callable[[Told], None] | None = None
+        self.switches = Switches()
         self._begin_run()
 
     @property
@@ -68,8 +70,9 @@ class Engine:
 
     def _begin_run(self) -> None:
         self._scans: dict[tuple[str, str, str], SeriesScan | None] = {}
-        self._ticked: list[TickDetector] = [make() for make in TICK_DETECTORS]
-        self._see: list[EventDetector] = [make() for make in EVENT_DETECTORS]
+        self._ticked: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in self.switches.slow]
+        self._see: list[EventDetector] = [e for begin in EVENT_DETECTORS if (e := begin()).name not in self.switches.slow]
+        self.switches.launch(self.run)
         self._loss_from: dict[str, int] = {}
         """Byte at which a source first tells the loss of each step."""
         self._next_tick_s: float | None = None
@@ -129,8 +132,16 @@ class Engine:
         """The batches of a lane; one whose parser raises is read no further, which is said, and the rest goes on."""
         if lane.source in self._dead:
             return
+        name, coming = f"parser ({lane.source})", iter(batches)
         try:
-            yield from batches
+            while True:
+                began_s = self.switches.begin()
+                batch = next(coming, None)
+                if self.switches.overran(self.run, name, began_s):
+                    self._dead.add(lane.source)
+                if batch is None:
+                    return
+                yield batch
         except Exception as error:
             self._dead.add(lane.source)
             self.run.off["parser"] = f"{lane.source}: {type(error).__name__}: {error}"
@@ -165,19 +176,23 @@ class Engine:
 
     def _seen(self, event: Event) -> Iterator[Told]:
         for detector in list(self._see):
+            began_s = self.switches.begin()
             try:
                 yield from detector.see(event, event.step)
             except Exception as error:
                 self._see.remove(detector)
-                self._switch_off(detector.name, error)
-
-    def _switch_off(self, name: str, error: Exception) -> None:
-        self.run.off[name] = f"{type(error).__name__}: {error}"
+                raised(self.run, detector.name, error)
+                continue
+            if self.switches.overran(self.run, detector.name, began_s):
+                self._see.remove(detector)
 
     def _scan(self, batch: Batch, rows: Rows) -> Iterator[tuple[int, Told]]:
         """What the detectors of series tell at these rows, each with the byte of its row."""
         for detector in SERIES_DETECTORS:
             key = (batch.source, rows.tag, detector.name)
+            if detector.name in self.switches.slow:
+                continue
+            began_s = self.switches.begin()
             try:
                 if key not in self._scans:
                     self._scans[key] = self._start(detector, batch, rows)
@@ -185,8 +200,9 @@ class Engine:
                 tellings = scan.scan(rows, 0, len(rows.step)) if scan is not None else ()
             except Exception as error:
                 self._scans[key] = None
-                self._switch_off(detector.name, error)
+                raised(self.run, detector.name, error)
                 continue
+            self.switches.overran(self.run, detector.name, began_s)
             row = 0
             for told in tellings:
                 row = _row_of(rows, told, row)
@@ -248,12 +264,15 @@ class Engine:
         for detector in list(self._ticked):
             if detector.needs_gpu and view.gpu_t_s is None:
                 continue
+            began_s = self.switches.begin()
             try:
                 tellings = detector.tick(t_s, view)
             except Exception as error:
                 self._ticked.remove(detector)
-                self._switch_off(detector.name, error)
+                raised(self.run, detector.name, error)
                 continue
+            if self.switches.overran(self.run, detector.name, began_s):
+                self._ticked.remove(detector)
             for told in tellings:
                 self._tell(TICKS, told)
 

@@ -12,17 +12,16 @@ from loramon.clock import Clock
 from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
 from loramon.engine import Engine
 from loramon.events import Alarm, Chunk, Progress, SourceEvent, Told
-from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet, StdinFeed
+from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
 from loramon.i18n import Language
 from loramon.live_excerpts import LiveExcerpts
 from loramon.log_view import LogView
 from loramon.notices import Notice, notices_of
 from loramon.parsers.taught import Taught
-from loramon.path_feed import PathFeed
 from loramon.run_files import read_configs
+from loramon.slices import Slices
 from loramon.speed import seconds_per_step
-
-__all__ = ["LiveSession", "LogView", "Notice", "demo_session", "watch_session"]
+from loramon.switches import OVERRAN
 
 CHUNK_BYTES = 1 << 18
 FIRST_CHUNK_BYTES = 1 << 14
@@ -51,6 +50,7 @@ class LiveSession:
         self.recording_note = ""
         self.engine = Engine(arrival_order=True, formats=formats)
         self.engine.on_told = self._on_told
+        self._slices = self.engine.switches.meter = Slices(clock)
         self.log = LogView()
         self.notices: list[Notice] = []
         self.revision = 0
@@ -120,7 +120,9 @@ class LiveSession:
         if isinstance(item, Chunk):
             self.has_data = True
             folder = feed.events_of(item)
+            began_s = self._slices.begin()
             self._guard(f"engine ({item.source})", lambda: self.engine.feed(item, events_of=folder))
+            self._slices.fed(began_s)
             if folder is None:
                 self._is_log = True
                 self._guard("log view", lambda: self.log.feed(item))
@@ -186,7 +188,8 @@ class LiveSession:
             for name, why in run.off.items():
                 if (i, name) not in self._off:
                     self._off.add((i, name))
-                    self._say(Notice("switched-off", self.name, "notice.switched-off", self.clock.now_s(), {"name": name, "why": why}))
+                    said = "notice.overran" if why == OVERRAN else "notice.switched-off"
+                    self._say(Notice("switched-off", self.name, said, self.clock.now_s(), {"name": name, "why": why}))
         configs = [path for feed in self.feeds for path in feed.configs()]
         key = (len(self.engine.session.runs), self.engine.run.trainer)
         if configs and key not in self._configured:
@@ -273,28 +276,3 @@ class LiveSession:
         """Lets go of files; the session can still be read. May be called twice."""
         for feed in self.feeds:
             feed.close()
-
-
-def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en", formats: tuple[Taught, ...] = ()) -> LiveSession:
-    """A session on files, event folders and run folders of one training, and `-` for standard input.
-
-    What is not there yet is waited for. Logs come before folders, since a log says where runs begin. Raises OSError
-    where standard input cannot be kept in a file.
-    """
-    feeds: list[Feed] = []
-    for path in sorted(dict.fromkeys(paths), key=lambda path: path != "-" and Path(path).is_dir()):
-        if path == "-":
-            from loramon.sources.stdin import StdinSpool
-
-            feeds.append(StdinFeed(StdinSpool(clock=clock), clock))
-        else:
-            feeds.append(PathFeed(path, clock))
-    name = paths[0] if len(paths) == 1 else f"{paths[0]} +{len(paths) - 1}"
-    return LiveSession(feeds, clock, name, lang, formats=formats)
-
-
-def demo_session(clock: Clock, lang: Language = "en", speed: float = 1.0) -> LiveSession:
-    """A session that plays the bundled recording at `speed` times its own pace. Raises ValueError for a speed not above 0."""
-    from loramon.demo import demo_session as session
-
-    return session(clock, lang, speed)

@@ -30,7 +30,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 def run(args: argparse.Namespace) -> int:
     """0 at the end of the recording; 1 where an alarm of `--fail-on` came; 130 after Ctrl-C."""
     from loramon.clock import SystemClock
-    from loramon.live import demo_session
+    from loramon.demo import demo_session
 
     return show(demo_session(SystemClock(), language(args), args.speed), args)
 

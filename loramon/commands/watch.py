@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
     from loramon.clock import SystemClock
-    from loramon.live import watch_session
+    from loramon.watching import watch_session
 
     try:
         session = watch_session(args.paths, SystemClock(), language(args), formats(args))

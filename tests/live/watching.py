@@ -9,7 +9,8 @@ from reading import heard
 
 from loramon.clock import ManualClock
 from loramon.i18n import Language
-from loramon.live import LiveSession, watch_session
+from loramon.live import LiveSession
+from loramon.watching import watch_session
 
 NOW_S = 1_800_000_000.0
 

@@ -11,8 +11,10 @@ from textual.pilot import Pilot
 
 from loramon.app import Dashboard
 from loramon.clock import ManualClock
-from loramon.live import LiveSession, demo_session, watch_session
+from loramon.demo import demo_session
+from loramon.live import LiveSession
 from loramon.screens.look import Look
+from loramon.watching import watch_session
 
 START_S = 1_795_357_261.0
 ALARM_S = 62

@@ -19,7 +19,7 @@ RUN = (
     "import argparse, sys\n"
     "from loramon.app import run_dashboard\n"
     "from loramon.clock import SystemClock\n"
-    "from loramon.live import watch_session\n"
+    "from loramon.watching import watch_session\n"
     "args = argparse.Namespace(lang='en', ascii=False, no_color=False, no_mouse=False)\n"
     "sys.exit(run_dashboard(watch_session(sys.argv[1:], SystemClock(), 'en'), args))\n"
 )
