@@ -27,7 +27,8 @@ CHUNK_BYTES = 1 << 18
 FIRST_CHUNK_BYTES = 1 << 14
 """How much is taken at a time: at most, and before it is known how long that takes."""
 
-OPINION_EVERY_S = 1.0
+OPINION_EVERY_S = 0.8
+"""Less than a second: a training that writes each second is then shown once for each line, not again for the opinion."""
 FRESH_S = 30.0
 MAX_NOTICES = 500
 
@@ -264,10 +265,14 @@ class LiveSession:
         newest = max((feed.grown_s for feed in self.feeds if feed.grown_s is not None), default=None)
         if newest is None:
             return False
+        age_s = self.clock.now_s() - newest
+        return age_s < FRESH_S or age_s < FRESH_STEPS * (self._pace() or 0.0)
+
+    def _pace(self) -> float | None:
+        """Seconds a step of the newest steps."""
         run = self.engine.run
         n = run.tick_t_s.n
-        pace = seconds_per_step(run.tick_step.view[-512:], run.tick_t_s.view[-512:])[0] if n else None
-        return self.clock.now_s() - newest < max(FRESH_S, FRESH_STEPS * (pace or 0.0))
+        return seconds_per_step(run.tick_step.view[-512:], run.tick_t_s.view[-512:])[0] if n else None
 
     def _log_files(self) -> dict[str, Path]:
         return {name: path for feed in self.feeds for name, path in feed.logs().items()}

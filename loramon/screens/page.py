@@ -27,6 +27,7 @@ class Page(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         use_cell_updates(self)
+        self._noticed: tuple[str, bool, int] | None = None
 
     @property
     def dashboard(self) -> Dashboard:
@@ -48,6 +49,10 @@ class Page(Screen[None]):
 
         `lasts`: it is no news, so it does not stand out.
         """
+        said = (text, lasts, self.size.width)
+        if said == self._noticed:
+            return
+        self._noticed = said
         for line in self.query("#notice").results(Lines):
             rows = notice_rows(text, self.size.width, lasts) if text else []
             line.display = bool(rows)

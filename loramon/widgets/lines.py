@@ -70,11 +70,20 @@ def _changed(before: Row, after: Row, width: int) -> tuple[int, int]:
     lo = 0
     while lo < min(len(a), len(b)) and a[lo] == b[lo]:
         lo += 1
-    left = sum(cell_len(c) for c, _ in a[:lo])
-    if len(a) != len(b) or any(cell_len(x[0]) != cell_len(y[0]) for x, y in zip(a, b, strict=True)):
+    left = _cells(a[:lo])
+    if len(a) != len(b) or _widths(a[lo:]) != _widths(b[lo:]):
         return min(left, width - 1), width
     hi = len(a)
     while hi > lo and a[hi - 1] == b[hi - 1]:
         hi -= 1
-    right = left + sum(cell_len(c) for c, _ in a[lo:hi])
+    right = left + _cells(a[lo:hi])
     return min(left, width - 1), min(max(right, left + 1), width)
+
+
+def _cells(signs: Sequence[tuple[str, str]]) -> int:
+    return cell_len("".join(c for c, _ in signs))
+
+
+def _widths(signs: Sequence[tuple[str, str]]) -> list[int]:
+    """Cells of each sign: ASCII is one cell a sign, which most rows are."""
+    return [1 if c < "\x7f" else cell_len(c) for c, _ in signs]
