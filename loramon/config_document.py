@@ -119,7 +119,7 @@ def _entries(value: Any, path: KeyPath, spans: Mapping[KeyPath, Span]) -> Iterat
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _entries(inner, (*path, str(key)), spans)
-    elif isinstance(value, list) and any(isinstance(v, dict) for v in value):
+    elif isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value):
         for i, inner in enumerate(value):
             yield from _entries(inner, (*path, i), spans)
     else:
@@ -149,7 +149,7 @@ def _nodes(node: Any, path: KeyPath) -> Iterator[Entry]:
     elif node.id == "mapping":
         for key, inner in node.value:
             yield from _nodes(inner, (*path, str(key.value)))
-    elif node.id == "sequence" and any(inner.id == "mapping" for inner in node.value):
+    elif node.id == "sequence" and any(inner.id != "scalar" for inner in node.value):
         for i, inner in enumerate(node.value):
             yield from _nodes(inner, (*path, i))
     else:

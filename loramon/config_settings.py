@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from loramon import settings as table
 from loramon.config_document import Document, Entry
 
-FLATTENED = ("kohya", "musubi")
-"""Trainers that ignore the names of sections (sd-scripts library/train_util.py read_config_from_file)."""
-_PREFIXES = {"ai-toolkit": ("config.process.",)}
 _GUI_NAMES = {"optimizer": "optimizer_type", "max_resolution": "resolution", "epoch": "max_train_epochs"}
 """bmaltais/kohya_ss saves its form as JSON; keys that differ from sd-scripts' (kohya_gui/lora_gui.py save_configuration)."""
 _GUI_EMPTY = ("", 0, 0.0, "0", "None", "none")
@@ -52,13 +48,15 @@ def trainer_of(document: Document) -> str | None:
         return "trl"
     if "dit" in last or any(m.endswith(f".lora_{f}") for m in _modules(document) for f in _MUSUBI_MODULES):
         return "musubi"
+    if "pretrained_model_name_or_path" in top and top & {"instance_data_dir", "validation_epochs", "checkpointing_steps"} and "network_module" not in top:
+        return "diffusers"
     if "pretrained_model_name_or_path" in last and last & {"network_module", "network_dim", "LoRA_type", "train_data_dir", "dataset_config"}:
         return "kohya"
     if "network_module" in last or any(k.endswith("subsets.image_dir") for k in keys):
         return "kohya"
     if any(k in ("datasets.image_directory", "datasets.video_directory", "datasets.image_jsonl_file", "datasets.video_jsonl_file") for k in keys):
         return "musubi"
-    return None
+    return "hf-trainer" if "per_device_train_batch_size" in top else None
 
 
 _MUSUBI_MODULES = ("wan", "framepack", "flux_2", "qwen_image", "zimage", "hv_1_5", "kandinsky", "hidream_o1", "krea2", "ideogram4")
@@ -77,37 +75,21 @@ def settings_of(document: Document, trainer: str) -> Iterator[Given]:
     """Every setting that the config gives, in the file's order; a setting may come several times (one a dataset)."""
     gui = is_gui_form(document)
     for entry in document.entries:
-        key = _own_name(entry, trainer)
+        key = table.own_key([part for part in entry.path if isinstance(part, str)], trainer)
+        if trainer == "onetrainer" and _is_off(document, entry):
+            continue
         if gui:
             if entry.value in _GUI_EMPTY or entry.value is False:
                 continue
             key = _GUI_NAMES.get(key, key)
-        found = _exact(trainer).get(table.plain_key(key))
-        if found is None:
-            continue
-        setting, means = found
-        if gui and means is not None and isinstance(entry.value, str):
-            yield Given(setting, table.normalise(setting, entry.value), key, entry)
-            continue
-        known = table.read(key, entry.value, trainer)
-        if known is not None and known[0] == setting:
-            yield Given(setting, known[1], key, entry)
+        known = table.read_exact(key, entry.value, trainer)
+        if known is not None:
+            yield Given(known[0], known[1], key, entry)
+        elif gui and isinstance(entry.value, str) and (setting := table.setting_of(key, trainer)) is not None:
+            yield Given(setting, table.normalise(setting, entry.value), key, entry)  # a menu where sd-scripts has a switch
 
 
-def _own_name(entry: Entry, trainer: str) -> str:
-    """The key as the trainer's users call it: without what stands around it in the file."""
-    if trainer in FLATTENED:
-        return str(entry.path[-1]) if entry.path else ""
-    key = entry.key
-    for prefix in _PREFIXES.get(trainer, ()):
-        key = key.removeprefix(prefix)
-    return key
-
-
-@cache
-def _exact(trainer: str) -> dict[str, tuple[str, object]]:
-    found: dict[str, tuple[str, object]] = {}
-    for setting in table.names():
-        for key in table.keys(setting, trainer):
-            found.setdefault(table.plain_key(key.name), (setting, key.means))
-    return found
+def _is_off(document: Document, entry: Entry) -> bool:
+    """OneTrainer keeps the figure of a thing that its unit switches off (modules/util/enum/TimeUnit.py NEVER)."""
+    unit = document.find(f"{entry.path[0]}_unit") if len(entry.path) == 1 else None
+    return unit is not None and unit.value == "NEVER"

@@ -21,7 +21,8 @@ from loramon.excerpt import Excerpts
 from loramon.i18n import Language, finding_text, message
 from loramon.parsers.taught import Taught
 from loramon.run import Run
-from loramon.run_files import read_configs
+from loramon.run_files import name_the_family, read_configs
+from loramon.settings_shown import disagreements, settings_from
 from loramon.sources.discover import Source, discover
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
@@ -96,6 +97,8 @@ class Diagnosis:
             "metrics": {k: plain(v) for k, v in metrics.items()},
             "time": times_of(run),
             "settings": settings_of(run),
+            "settings_from": settings_from(run, SETTINGS),
+            "settings_disagree": [plain_tree(d) for d in disagreements(run, SETTINGS)],
             "facts": facts_of(run, self.said),
             "findings": [self._finding(f) for f in self.said.findings],
             "alarms": [{**a.to_dict(), "t_s": plain(a.t_s)} for a in self.alarms.alarms],
@@ -226,6 +229,7 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
         last = i == len(engine.session.runs) - 1
         said = opinion(run, run.alarm_log(), excerpts, last and fresh, is_log)
         _learning_rate_of_curve(run)
+        name_the_family(run)
         settings = settings_of(run)
         for finding in said.findings:
             finding.remedies = advise(finding, settings, run.trainer, {**facts_of(run, said), **finding.numbers})
@@ -244,7 +248,7 @@ def _learning_rate_of_curve(run: Run) -> None:
     """Where no line shows the learning rate its own curve does: the highest so far is the one that the schedule scales."""
     curve = run.best("lr")
     if curve is not None and curve.highest is not None and curve.highest > 0 and not {"learning_rate", "unet_lr"} & set(run.settings):
-        run.settings["learning_rate"] = Setting("learning_rate", float(f"{curve.highest:.6g}"), "learning rate's own curve")
+        run.put_setting(Setting("learning_rate", float(f"{curve.highest:.6g}"), "learning rate's own curve", None, "curve"))
 
 
 def is_fresh(run: Run, source: Source, now_s: float) -> bool:
@@ -269,6 +273,13 @@ def plain(value: object) -> object:
             return "nan"
         return number if math.isfinite(number) else "inf" if number > 0 else "-inf"
     return str(value)
+
+
+def plain_tree(value: object) -> object:
+    """`plain` for what lists and dictionaries hold."""
+    if isinstance(value, dict):
+        return {key: plain_tree(below) for key, below in value.items()}
+    return [plain_tree(below) for below in value] if isinstance(value, list) else plain(value)
 
 
 def progress_of(run: Run) -> dict[str, Any]:
@@ -302,7 +313,7 @@ def eta_s(run: Run, metrics: Mapping[str, Any]) -> float | None:
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    return {name: plain(found.value) for name in SETTINGS if (found := run.settings.get(name)) is not None and found.value is not None}
+    return {name: plain_tree(found.value) for name in SETTINGS if (found := run.settings.get(name)) is not None and found.value is not None}
 
 
 def facts_of(run: Run, said: Opinion) -> dict[str, Any]:

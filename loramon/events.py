@@ -137,14 +137,22 @@ class Progress:
     phase: Phase | None = None
 
 
+Origin = Literal["log", "command", "written", "metadata", "config", "curve", "name"]
+"""Where a setting was read, most trusted first: what the trainer printed while it ran; its command line; a file that it
+wrote itself (`hparams.yml`, `adapter_config.json`, the copy of its configuration); the weights' metadata; a configuration
+that lies beside the run, which may be another run's; the learning rate's own curve; the name of the base model."""
+ORIGINS: tuple[Origin, ...] = ("log", "command", "written", "metadata", "config", "curve", "name")
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting of the run under the contract's name, with the place or file where it was read."""
+    """A setting of the run under the contract's name. `read_from`: the file, or what kind of line showed it."""
 
     name: str
     value: object
     read_from: str
     place: Place | None = None
+    origin: Origin = "log"
 
 
 @dataclass(frozen=True, slots=True)

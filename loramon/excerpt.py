@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loramon.events import Evidence, Place
+from loramon.redact import redact
 from loramon.text import detect_encoding, sanitise
 
 MAX_EXCERPT = 240
@@ -27,7 +28,7 @@ class Excerpts:
             line, raw = self._read(source, path, offset)
         except OSError:
             return None
-        text = shorten(sanitise(raw).strip())
+        text = shorten(redact(sanitise(raw).strip()))
         return Evidence(line, offset, step, text) if text else None
 
     def _read(self, source: str, path: Path, offset: int) -> tuple[int, bytes]:
@@ -67,4 +68,4 @@ def shorten(text: str) -> str:
 
 def evidence_of(place: Place, text: str, step: int | None) -> Evidence:
     """A line that was read just now, as evidence."""
-    return Evidence(place.line, place.offset, step, shorten(text.strip()))
+    return Evidence(place.line, place.offset, step, shorten(redact(text.strip())))

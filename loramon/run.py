@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from loramon.alarms import AlarmLog, by_step, by_time
 from loramon.events import (
+    ORIGINS,
     Batch,
     Checkpoint,
     End,
@@ -92,6 +93,8 @@ class Run:
     trainer_place: Place | None = None
     trainer_text: str = ""
     settings: dict[str, Setting] = field(default_factory=dict)
+    settings_seen: dict[str, dict[str, Setting]] = field(default_factory=dict)
+    """Every place that showed a setting, with what it said there last."""
     facts: dict[str, Fact] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     steps_known: bool = True
@@ -143,7 +146,7 @@ class Run:
             self.trainer, self.trainer_place, self.trainer_text = payload.trainer, payload.place, payload.text
             self._trainer_by_tags = False
         elif isinstance(payload, Setting):
-            self.settings[payload.name] = payload
+            self.put_setting(payload)
         elif isinstance(payload, Fact):
             self._fact(payload)
         elif isinstance(payload, (Failure, End)):
@@ -165,6 +168,13 @@ class Run:
             self.timeline.stamp(payload.wall_s, event.t_s if event.t_from == "bar" else None)
         elif isinstance(payload, Launch):
             self.first_place = payload.place
+
+    def put_setting(self, found: Setting) -> None:
+        """Keeps a setting: what was in force before what was asked for (`ORIGINS`), of the same kind the newest."""
+        held = self.settings.get(found.name)
+        if held is None or ORIGINS.index(found.origin) <= ORIGINS.index(held.origin):
+            self.settings[found.name] = found
+        self.settings_seen.setdefault(found.name, {})[found.read_from] = found
 
     def _fact(self, fact: Fact) -> None:
         """The first word counts; but what a launcher says of processes that it ended itself (SIGTERM) gives way."""

@@ -1,61 +1,38 @@
-"""Settings from the files that a trainer leaves beside its run."""
+"""Settings from the files that a trainer leaves beside its run, and those that were given to it."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from loramon.command_settings import family_of_base_model
+from loramon.config_files import read_config
 from loramon.events import Setting
 from loramon.run import Run
-from loramon.settings import read
-from loramon.text import sanitise
 
-MAX_CONFIG_BYTES = 1 << 20
-_PAIR = re.compile(r"^([A-Za-z_][\w.]*):\s*(.*?)\s*$")
+MAX_FILES = 24
 
 
-def read_configs(run: Run, files: Sequence[Path]) -> None:
-    """Adds what the configs say, where the log did not: a log shows what was in force, a file what was asked for."""
-    for path in files:
-        try:
-            text = path.read_bytes()[:MAX_CONFIG_BYTES].decode("utf-8", "replace")
-        except OSError:
-            continue
-        found: dict[str, object] = {}
-        if path.name == "hparams.yml":
-            found = _hparams(text, run.trainer)
-        elif path.name == "adapter_config.json":
-            found = _adapter(text)
-        elif path.suffix in (".toml", ".yaml", ".yml", ".json"):
-            found = _hparams(re.sub(r"^\s*([\w.]+)\s*=\s*", r"\1: ", text, flags=re.M), run.trainer)
-        for name, value in found.items():
-            if value is not None:
-                run.settings.setdefault(name, Setting(name, sanitise(value) if isinstance(value, str) else value, path.name))
+def read_configs(run: Run, files: Sequence[Path]) -> dict[Path, str]:
+    """Adds what the files say; what was in force counts before what was asked for (`events.ORIGINS`).
+
+    The trainer is told by a file only where nothing else did. Returns the files that could not be read, and why.
+    """
+    problems: dict[Path, str] = {}
+    for path in files[:MAX_FILES]:
+        config = read_config(path, run.trainer)
+        if config.problem is not None:
+            problems[path] = config.problem
+        if config.trainer is not None and run.trainer in (None, "tensorboard"):
+            run.trainer = config.trainer
+        for name, value in config.settings.items():
+            run.put_setting(Setting(name, value, path.name, None, config.origin))
+    name_the_family(run)
+    return problems
 
 
-def _hparams(text: str, trainer: str | None) -> dict[str, object]:
-    """accelerate 1.6 tracking.py:219 writes all arguments of a script as flat YAML, one a line."""
-    found: dict[str, object] = {}
-    for line in text.splitlines():
-        match = _PAIR.match(line)
-        if match is None:
-            continue
-        value = match[2].strip("'\"")
-        known = read(match[1], value, trainer or "diffusers") if value not in ("", "null", "None") else None
-        if known is not None:
-            found[known[0]] = known[1]
-    return found
-
-
-def _adapter(text: str) -> dict[str, object]:
-    """peft 0.21 config.py: `r`, `lora_alpha`, `peft_type`, `base_model_name_or_path`."""
-    try:
-        config = json.loads(text)
-    except ValueError:
-        return {}
-    if not isinstance(config, dict):
-        return {}
-    names = {"r": "rank", "lora_alpha": "alpha", "base_model_name_or_path": "base_model"}
-    return {ours: config[theirs] for theirs, ours in names.items() if isinstance(config.get(theirs), (int, float, str))}
+def name_the_family(run: Run) -> None:
+    """Where nothing says which model family it is, the name of the base model may."""
+    family = family_of_base_model(run.setting("base_model"))
+    if family is not None:
+        run.put_setting(Setting("architecture", family, "name of the base model", None, "name"))

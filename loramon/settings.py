@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from loramon.model_families import family_of
+from loramon.model_families import family_of, network_of
 from loramon.tables import read_table
 
 _TABLE = Path(__file__).with_name("settings.toml")
@@ -132,11 +133,43 @@ def read(key: str, value: object, trainer: str) -> tuple[str, object] | None:
     return (setting, True) if means is False and on is False else None
 
 
+def matches(flag: str, trainer: str) -> str | None:
+    """The flag of this trainer that a shortened one stands for (argparse `allow_abbrev`); None where it is a flag itself,
+    or stands for several or none."""
+    if not flag.startswith("--") or len(flag) < 6 or plain_key(flag) in _reverse(trainer):
+        return None
+    found = {key.name for setting in _rows() for key in keys(setting, trainer) if key.name.startswith(flag)}
+    return found.pop() if len(found) == 1 else None
+
+
+_WRAPPERS = {"ai-toolkit": "config.process."}
+FLATTENED = ("kohya", "musubi")
+"""Trainers that ignore the names of sections (sd-scripts library/train_util.py read_config_from_file)."""
+
+
+def own_key(path: Sequence[str], trainer: str) -> str:
+    """The key of a structured file as the trainer's users call it: without what stands around it. `path`: the keys from
+    the top, positions in lists left out."""
+    if trainer in FLATTENED:
+        return path[-1] if path else ""
+    return ".".join(path).removeprefix(_WRAPPERS.get(trainer, ""))
+
+
+def read_exact(key: str, value: object, trainer: str) -> tuple[str, object] | None:
+    """`read` for a key of a structured file: it means what its whole path says (`train.lr`, never `sample.seed`)."""
+    return read(key, value, trainer) if plain_key(key) in _exact(trainer) else None
+
+
+@cache
+def _exact(trainer: str) -> frozenset[str]:
+    return frozenset(plain_key(key.name) for setting in _rows() for key in keys(setting, trainer))
+
+
 def normalise(setting: str, value: object) -> object:
     """The value in one form: numbers as numbers, switches as bool, 'None' as None; what cannot be read stays text.
 
-    Precisions become `no`, `fp16`, `bf16`; a size of two equal sides becomes one number; several learning rates become
-    a list, or one number where they are all the same.
+    Precisions become `no`, `fp16`, `bf16`; model families and kinds of adapters the contract's words, where known; a size
+    of two equal sides one number; several learning rates a list, or one number where they are all the same.
     """
     if isinstance(value, str):
         value = value.strip().strip("'\"")
@@ -152,8 +185,12 @@ def normalise(setting: str, value: object) -> object:
     if kind == "family":
         return family_of(value) or value
     if kind == "quantization":
-        return "no" if str(value).lower() in _NOT_QUANTISED else value
+        return "no" if value is False or str(value).lower() in _NOT_QUANTISED else value
+    if kind == "network":
+        return network_of(value) or value
     if kind == "precision":
+        if value is False:  # `mixed_precision: no` is a switch to YAML
+            return "no"
         return _PRECISION.get(str(value).lower().rpartition(".")[2], value)
     if kind in ("int", "float", "number"):
         return _number(setting, kind, value)
@@ -185,6 +222,8 @@ def _number(setting: str, kind: str, value: object) -> object:
     text = str(value).replace("_", "")
     if isinstance(value, str) and re.fullmatch(r"\[.*\]", text):
         return _several(setting, [p for p in text[1:-1].split(",") if p.strip()])
+    if isinstance(value, str) and re.fullmatch(r"[\d.eE+-]+(?: +[\d.eE+-]+)+", text):
+        return _several(setting, list(text.split()))
     try:
         number = float(text)
     except ValueError:

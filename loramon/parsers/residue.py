@@ -14,7 +14,7 @@ from loramon.events import Failure, Launch, Payload, Place, Stamp
 from loramon.lines import Region
 from loramon.parsers.bars import Segment
 from loramon.parsers.base import Rule
-from loramon.parsers.command import dumped_setting, settings_in
+from loramon.parsers.command import Dump, settings_in
 from loramon.parsers.plain import plain_point
 from loramon.parsers.points import Point
 from loramon.parsers.prefix import FILE_COLUMN, peel
@@ -76,6 +76,7 @@ class Residue:
         self._record: list[str] = []
         self._record_place = Place(source, 0, 1)
         self._before = ""
+        self._dump = Dump()
         self.n_unknown = 0
         self.taught_lines: dict[str, int] = {}
         """Lines read by each format that the user taught."""
@@ -199,7 +200,7 @@ class Residue:
         if (point := plain_point(message)) is not None:
             known = True
             self._to.point(point.stamped(wall_s), place)
-        for item in (*settings_in(text, place, self._to.trainer), *dumped_setting(text, place, self._to.trainer)):
+        for item in (*settings_in(text, place, self._to.trainer), *self._dump.line(text, place, self._to.trainer)):
             known = True
             self._to.payload(item, place)
         if not (self._failure(message, text, place, rank) or known):

@@ -138,13 +138,53 @@ def test_the_table_has_the_contracts_settings_and_marks_all_others():
     assert not extra & contract
 
 
+ROWS = {
+    "rank (dim)": "rank", "alpha": "alpha", "learning rate": "learning_rate", "lr unet / transformer": "unet_lr", "lr text encoder": "text_encoder_lr",
+    "train only unet/DiT": "train_text_encoder", "optimizer key": "optimizer", "optimizer args": "optimizer_args", "lr scheduler": "lr_scheduler",
+    "warmup": "lr_warmup_steps", "scheduler cycles": "lr_cycles", "batch size": "batch_size", "gradient accumulation": "gradient_accumulation_steps",
+    "gradient checkpointing": "gradient_checkpointing", "activation CPU offload": "activation_offload", "block swap / layer offload": "blocks_to_swap",
+    "cache latents": "cache_latents", "cache latents to disk": "cache_latents_to_disk", "cache text-encoder outputs": "cache_text_encoder_outputs",
+    "resolution": "resolution", "bucketing": "bucketing", "mixed precision": "mixed_precision", "full half precision": "full_half_precision",
+    "fp8 / quantised base": "quantization", "attention": "attention", "dataloader workers": "dataloader_workers", "max steps": "max_steps",
+    "max epochs": "max_epochs", "seed": "seed", "save every": "save_every", "resume": "resume", "sample every": "sample_every",
+    "min SNR": "min_snr_gamma", "noise offset": "noise_offset", "max grad norm": "max_grad_norm", "weight-norm cap": "scale_weight_norms",
+    "VAE numeric fix (SDXL NaN)": "vae_fix", "output dir": "output_dir", "logging dir": "logging_dir",
+}  # fmt: skip
+"""Rows of the gathered knowledge under the contract's names; its other rows are no settings of the contract."""
+COLUMNS = ("kohya", "musubi", None, "diffusers", "diffusers", "hf-trainer", "llamafactory", "axolotl", "unsloth", "ai-toolkit", "onetrainer",
+           "simpletuner", "diffusion-pipe")  # fmt: skip
+NO_KEYS = re.compile(
+    r"none\b|omit\b|always\b|automatic\b|part of\b|other keys|on by default|dataset_config |dataset:|same$|per-component|env |deepspeed|peft LoraConfig|"
+    r"LoraConfig|NEW:|tokeni[sz]ed|dataset_prepared_path|cache_dir"
+)
+"""Cells that begin with words, not with a key."""
+ELSEWHERE = {
+    ("optimizer_args", None): "single arguments of the optimizer, which are no settings of the contract",
+    ("unet_lr", "axolotl"): "lr_groups is a list of groups", ("lr_cycles", None): "inside a dictionary of the scheduler's arguments",
+    ("lr_warmup_steps", "ai-toolkit"): "inside lr_scheduler_params, read as lr_scheduler_params.num_warmup_steps",
+    ("activation_offload", "simpletuner"): "the backend's name", ("activation_offload", "diffusion-pipe"): "a value of activation_checkpointing",
+    ("blocks_to_swap", "diffusers"): "moves other models, not blocks", ("bucketing", None): "packing of texts, and the buckets' own sizes",
+    ("resolution", None): "a length of text: sequence_length", ("full_half_precision", None): "the key of another setting",
+    ("dataloader_workers", "simpletuner"): "the row begins with another key", ("sample_every", "diffusers"): "the row begins with the prompt",
+    ("min_snr_gamma", "onetrainer"): "a choice among weightings", ("noise_offset", None): "noise on embeddings of language models",
+    ("output_dir", "onetrainer"): "the final file; workspace_dir is the folder", ("logging_dir", None): "which tracker, not where",
+}  # fmt: skip
+
+
 @pytest.mark.skipif(not KNOWLEDGE.exists(), reason="the gathered knowledge is not beside this checkout")
-def test_kohyas_flags_are_those_that_were_read_in_its_source():
+def test_the_table_knows_every_key_that_was_read_in_the_trainers_sources():
     with open(KNOWLEDGE, encoding="utf-8", newline="") as f:
-        known = " ".join(
-            next(iter(v for k, v in row.items() if k.startswith("sd-scripts"))) for row in csv.DictReader(f)
-        )
-    names = ("rank", "alpha", "learning_rate", "unet_lr", "batch_size", "resolution", "gradient_checkpointing",
-             "cache_latents", "optimizer", "max_grad_norm", "blocks_to_swap")  # fmt: skip
-    flags = [settings.flag(n, "kohya") for n in names]
-    assert not [f for f in flags if f not in known]
+        rows = list(csv.reader(f))
+    unknown, n = [], 0
+    for row in rows[1:]:
+        setting = ROWS.get(row[0])
+        for trainer, cell in zip(COLUMNS, row[1:], strict=True) if setting else ():
+            key = re.match(r"--[\w-]+|[A-Za-z_][\w.\[\]]*", cell)
+            if trainer is None or key is None or NO_KEYS.match(cell):
+                continue
+            found = settings.read(key[0].replace("[]", ""), "true", trainer)
+            if found is not None and found[0] == setting:
+                n += 1
+            elif (setting, trainer) not in ELSEWHERE and (setting, None) not in ELSEWHERE:
+                unknown.append((setting, trainer, cell))
+    assert not unknown and n > 300

@@ -124,7 +124,7 @@ class TestSettings:
     def test_kohya_ignores_the_names_of_sections(self):
         document = parse_document('[net]\nnetwork_module = "networks.lora"\nnetwork_dim = 16\n[x]\nunet_lr = 1e-4\n', "toml", "f")
         assert trainer_of(document) == "kohya"
-        assert {g.setting: g.value for g in settings_of(document, "kohya")} == {"network_type": "networks.lora", "rank": 16, "unet_lr": 1e-4}
+        assert {g.setting: g.value for g in settings_of(document, "kohya")} == {"network_type": "lora", "rank": 16, "unet_lr": 1e-4}
 
     def test_a_form_of_kohya_ss_has_empty_fields_that_mean_nothing(self):
         text = '{"LoRA_type": "Standard", "pretrained_model_name_or_path": "m", "network_dim": 8, "max_train_epochs": 0, "epoch": 10,'
