@@ -5,13 +5,14 @@ The dashboard and `--headless` stand on the same `LiveSession`: whoever shows it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loramon.clock import Clock
 from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
 from loramon.engine import Engine
-from loramon.events import Alarm, Chunk, Progress, SourceEvent, Told
+from loramon.events import Alarm, Chunk, End, Progress, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
 from loramon.i18n import Language
 from loramon.live_excerpts import LiveExcerpts
@@ -30,6 +31,10 @@ FIRST_CHUNK_BYTES = 1 << 14
 OPINION_EVERY_S = 0.8
 """Less than a second: a training that writes each second is then shown once for each line, not again for the opinion."""
 FRESH_S = 30.0
+SILENT_END_S = 600.0
+"""So long without a word, and a bar at its total has ended."""
+
+DIED = ("crashed", "killed", "interrupted")
 MAX_NOTICES = 500
 
 
@@ -273,6 +278,20 @@ class LiveSession:
         run = self.engine.run
         n = run.tick_t_s.n
         return seconds_per_step(run.tick_step.view[-512:], run.tick_t_s.view[-512:])[0] if n else None
+
+    @property
+    def training_ended(self) -> bool:
+        """The training has ended by its own words, and nothing was written to it since for a while.
+
+        A bar that has reached its total is no such word: what comes then (a save, an upload) may take its time.
+        """
+        if not self.has_data or self._heard or self.is_fresh:  # a message may still wait for its end
+            return False
+        said = self.diagnosis().said.status
+        own_words = said in DIED or any(isinstance(h.what, End) for h in self.engine.run.happenings)
+        newest = max((feed.grown_s for feed in self.feeds if feed.grown_s is not None), default=None)
+        quiet_s = math.inf if newest is None else self.clock.now_s() - newest
+        return said in (*DIED, "completed") and (own_words or quiet_s >= SILENT_END_S)
 
     def _log_files(self) -> dict[str, Path]:
         return {name: path for feed in self.feeds for name, path in feed.logs().items()}

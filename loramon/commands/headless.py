@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from loramon.live import LiveSession
 
 SCHEMA = "loramon.alarm/1"
+SEVERITY = {"healthy": 0, "warning": 1, "critical": 2}
 IDLE_S = 0.1
 LONG_IDLE_S = 0.5
 """Between two looks: while something came within the last 30 s, and when nothing did."""
 
 LONG_AFTER = 300
+LOOK_EVERY = 10
+"""So many looks at nothing new between two questions whether the training has ended."""
+
 EXIT_INTERRUPTED = 130
 
 
@@ -28,7 +32,8 @@ def add_headless(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("without a screen")
     group.add_argument("--headless", action="store_true", help="no screen: a plain line for each alarm (so too where standard output is no terminal)")
     group.add_argument("--json", action="store_true", help="with --headless: a JSON object a line for each alarm")
-    group.add_argument("--fail-on", choices=("warning", "critical"), help="with --headless: exit 1 at the first alarm of this severity or above")
+    group.add_argument("--fail-on", choices=("warning", "critical"), help="with --headless: exit 1 at the first alarm of this severity or above,"
+                       " or where the verdict at the end is as grave")  # fmt: skip
 
 
 def is_headless(args: argparse.Namespace) -> bool:
@@ -61,7 +66,7 @@ class Headless:
         self._newest_notice: object = None
 
     def run(self) -> int:
-        """Until the input ends (0), an alarm of `--fail-on` comes (1), or Ctrl-C (130)."""
+        """Until the input or the training ends (0), an alarm of `--fail-on` comes (1), or Ctrl-C (130)."""
         session = self._session
         if session.is_recording:
             self._talk(session.recording_note)
@@ -77,12 +82,22 @@ class Headless:
                 if session.ended:
                     session.pump()  # what the end itself tells
                     self._tell_notices()
-                    return self._end(1 if self._tell_alarms() else 0)
+                    self._tell_alarms()
+                    return self._end(self._final_status())
+                if n_idle % LOOK_EVERY == 1 and session.training_ended:
+                    from loramon.i18n import message
+
+                    self._talk(message("headless.training-ended", self._lang))
+                    return self._end(self._final_status())
                 n_idle = 0 if session.revision != revision else n_idle + 1
                 revision = session.revision
                 time.sleep(IDLE_S if n_idle < LONG_AFTER else LONG_IDLE_S)
         except KeyboardInterrupt:
             return self._end(EXIT_INTERRUPTED)
+
+    def _final_status(self) -> int:
+        """1 where `--fail-on` is given and what is to be said in the end is as grave."""
+        return int(self._fail_on is not None and SEVERITY[self._session.diagnosis(fresh=True).verdict] >= SEVERITY[self._fail_on])
 
     def _tell_alarms(self) -> bool:
         """Writes the alarms that are new; True where one of them reaches `--fail-on`."""

@@ -17,6 +17,10 @@ EXAMPLE = """examples:
 
 The paths belong to one training; what is not there yet is waited for. Ctrl-C ends the watch, never the training
 (started in a pipe, the training ends with the pipe: write its output to a file and watch that).
+
+Without a screen the watch ends by itself when the training has ended by its own words (finished, crashed, killed,
+interrupted) and nothing was written for half a minute; where the bar alone stands at its end, for ten. Exit status:
+0, 1 where an alarm or the verdict at the end reaches --fail-on, 130 after Ctrl-C.
 """
 
 
@@ -30,7 +34,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 where standard input ended; 1 where an alarm of `--fail-on` came; 130 after Ctrl-C."""
+    """0 where standard input or the training ended; 1 where `--fail-on` was reached; 130 after Ctrl-C."""
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
     from loramon.clock import SystemClock

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from fixture_logs import LOGS
 from made_logs import kohya
 from shell import Ended, assert_one_line, environment, loramon, python
 
@@ -20,6 +21,7 @@ NAN = float("nan")
 HEALTHY = kohya([0.12] * 12, total=40)
 FAILING = kohya([0.12] * 12 + [NAN] * 6, total=40)
 PATIENCE_S = 60.0
+YESTERDAY_S = 1_763_000_000
 
 
 class Watching:
@@ -117,6 +119,29 @@ class TestFailOn:
         slower = kohya([0.1] * 150, took_s=[1.0] * 100 + [6.0] * 50)
         assert loramon("watch", "-", "--fail-on", "critical", given=slower).status == 0
         assert loramon("watch", "-", "--fail-on", "warning", given=slower).status == 1
+
+
+class TestTheEnd:
+    """A watch ends by itself with the training; when a training has ended, tests/live/test_the_end.py tells."""
+
+    def ended(self, log: Path, name: str, *args: str) -> Ended:
+        log.write_bytes((LOGS / name).read_bytes())
+        os.utime(log, (YESTERDAY_S, YESTERDAY_S))
+        return loramon("watch", log, "--headless", *args)
+
+    def test_a_training_that_finished_ends_it_with_0(self, log: Path) -> None:
+        ended = self.ended(log, "kohya/healthy-adamw-120.log", "--fail-on", "warning")
+        assert ended.status == 0
+        assert ended.text.split()[1] == "healthy" and "the training has ended" in ended.said
+
+    @pytest.mark.parametrize(("args", "status"), [((), 0), (("--fail-on", "critical"), 1)])
+    def test_one_that_crashed_ends_it_with_1_where_that_was_asked_for(self, log: Path, args: tuple[str, ...], status: int) -> None:
+        ended = self.ended(log, "kohya/missing-dataset-dir.log", *args)
+        assert ended.status == status
+        assert ended.text.splitlines()[-1].split()[1] == "critical"
+
+    def test_help_says_so(self) -> None:
+        assert "ends by itself" in loramon("watch", "--help").text
 
 
 class TestJson:
