@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -21,18 +20,18 @@ from textual.widgets import Input
 from loramon.clock import Clock, SystemClock
 from loramon.diagnosis import Diagnosis
 from loramon.live import LiveSession
+from loramon.screens.ambiguous import is_ambiguous
 from loramon.screens.clipboard import copy_flags
 from loramon.screens.crash import write_crash
 from loramon.screens.curve import Curve, has_times
 from loramon.screens.failures import Failures
 from loramon.screens.filters import PlainSigns, not_ascii
-from loramon.screens.look import THEMES, Look, is_ambiguous, look_for
+from loramon.screens.look import THEMES, Look
 from loramon.screens.main import MainScreen
 from loramon.screens.navigation import Navigation
 from loramon.screens.page import Page
 from loramon.screens.places import alarm_rows
 from loramon.screens.snapshot import Snapshot, take
-from loramon.screens.terminal import on_terminal, restore
 from loramon.screens.themes import themes
 from loramon.screens.words import Words, clean
 from loramon.widgets.chart import Chart
@@ -42,8 +41,6 @@ PUMP_EVERY_S = 0.1
 CHART_EVERY_S = 0.5
 CHART_EVERY_SSH_S = 1.0
 MESSAGE_S = 10.0
-EXIT_INTERNAL = 70
-
 
 class Dashboard(App[int]):
     """Pumps the session, and shows a snapshot of it to the screen in front whenever something changed."""
@@ -269,39 +266,3 @@ class Dashboard(App[int]):
         if path is not None:
             self.crash_note += "\n" + self.words.say("crashed-file", path=clean(path))
         self._close_messages_no_wait()
-
-
-def run_dashboard(session: LiveSession, args: argparse.Namespace) -> int:
-    """Shows the session until the user quits; the exit status: 0, 128+n for a signal, 70 for an error of ours.
-
-    What is said at the end goes to standard error: the training was not touched.
-    """
-    look = look_for(args)
-    app = Dashboard(session, look)
-    try:
-        with on_terminal():
-            status = app.run(mouse=look.mouse)
-    except BaseException:
-        restore()
-        raise
-    finally:
-        session.close()
-    if app.crash_note:
-        _talk(app.crash_note)
-        return EXIT_INTERNAL
-    _talk(farewell(session, app.words))
-    return status if isinstance(status, int) else app.return_code or 0
-
-
-def farewell(session: LiveSession, words: Words) -> str:
-    """What became of the training: nothing, by us."""
-    if session.is_recording:
-        return words.say("quit-recording")
-    if session.ended or session.diagnosis().said.status in ("completed", "crashed", "killed", "interrupted"):
-        return words.say("quit-ended")
-    return f"{words.say('quit-live')}\n{words.say('quit-again', name=clean(session.name))}"
-
-
-def _talk(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr)

@@ -46,7 +46,7 @@ def show(session: LiveSession, args: argparse.Namespace) -> int:
     try:
         if is_headless(args):
             return Headless(session, args).run()
-        from loramon.app import run_dashboard
+        from loramon.dashboard import run_dashboard
 
         return run_dashboard(session, args)
     finally:

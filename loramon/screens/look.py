@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loramon.commands.options import language, wants_ascii
 from loramon.i18n import Language
+from loramon.screens.ambiguous import ambiguous_is_wide
 
 DARK, LIGHT, ANSI = "loramon-dark", "loramon-light", "loramon-16"
 THEMES = (DARK, LIGHT, ANSI)
@@ -28,17 +28,21 @@ class Look:
     narrow_only: bool = False
 
 
-def look_for(args: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Look:
-    """What the options and the terminal's variables ask for."""
+def look_for(args: argparse.Namespace, environ: Mapping[str, str] | None = None, keys: int | None = None, screen: int | None = None) -> Look:
+    """What the options and the terminal's variables ask for, and what the terminal answers.
+
+    `keys`, `screen`: descriptors of the terminal, None where it is not to be asked.
+    """
     env = os.environ if environ is None else environ
+    plain = wants_ascii(args) or is_c_locale(env)
     colour = not (getattr(args, "no_color", False) or env.get("NO_COLOR"))
     return Look(
         lang=language(args),
-        ascii=wants_ascii(args) or is_c_locale(env),
+        ascii=plain,
         colour=colour,
         mouse=not getattr(args, "no_mouse", False),
         theme=theme_for(env) if colour else ANSI,
-        narrow_only=ambiguous_is_wide() if language(args) == "ja" else False,
+        narrow_only=not plain and ambiguous_is_wide(env, keys, screen),
     )
 
 
@@ -60,37 +64,3 @@ def is_c_locale(environ: Mapping[str, str]) -> bool:
     if not environ.get("LC_ALL") and ctype not in ("", "C.UTF-8", "C.utf8", "C", "POSIX"):
         return False
     return chosen in ("C", "POSIX")
-
-
-def is_ambiguous(char: str) -> bool:
-    """East Asian Width A (UAX #11): one cell on most terminals, two on some Japanese ones."""
-    return unicodedata.east_asian_width(char) == "A"
-
-
-def ambiguous_is_wide(timeout_s: float = 0.3) -> bool:
-    """Asks the terminal: writes one ambiguous sign and reads back the cursor's column (DSR 6, ECMA-48 §8.3.35).
-
-    False where there is no terminal or no answer. Nothing stays on the screen.
-    """
-    try:
-        import select
-        import termios
-        import tty
-    except ImportError:  # no termios, no such terminal
-        return False
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    fd = sys.stdin.fileno()
-    before = termios.tcgetattr(fd)
-    answer = b""
-    try:
-        tty.setcbreak(fd)
-        os.write(sys.stdout.fileno(), b"\r\xc2\xb7\x1b[6n")
-        while not answer.endswith(b"R") and select.select([fd], [], [], timeout_s)[0]:
-            answer += os.read(fd, 32)
-        os.write(sys.stdout.fileno(), b"\r\x1b[K")
-    except OSError:
-        return False
-    finally:
-        termios.tcsetattr(fd, termios.TCSANOW, before)
-    return answer.endswith(b";3R")

@@ -10,7 +10,6 @@ from fixture_logs import LOGS
 from made_logs import kohya
 from watching import NOW_S, Watch, append, stamp
 
-
 ENDED = ["kohya/healthy-adamw-120.log", "kohya/nan-adamw-lr6.log", "kohya/sigint-ctrl-c.log", "hf-trainer/5.23-nan-filtered-to-zero.log",
          "axolotl/healthy.log", "onetrainer/healthy.log", "kohya/missing-dataset-dir.log"]  # fmt: skip
 

@@ -2,115 +2,17 @@
 
 import os
 import re
-import select
 import signal
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from driving import drive
 from fixture_logs import LOGS
-
-pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
+from pty_terminal import MODES, RUN, ours_removed
 
 HOSTILE = sorted((LOGS / "hostile").glob("*.log"))
-RUN = (
-    "import argparse, sys\n"
-    "from loramon.app import run_dashboard\n"
-    "from loramon.clock import SystemClock\n"
-    "from loramon.watching import watch_session\n"
-    "args = argparse.Namespace(lang='en', ascii=False, no_color=False, no_mouse=False)\n"
-    "sys.exit(run_dashboard(watch_session(sys.argv[1:], SystemClock(), 'en'), args))\n"
-)
-# What Textual 8.2's Linux driver and our cell updates send: cursor, colours, modes, keyboard protocol, pointer shape.
-OURS = re.compile(
-    rb"\x1b\[[0-9;]*[Hm]|\x1b\[\?[0-9;]+[hl]|\x1b\[\?[0-9]+\$p|\x1b\[[<>=][0-9;]*u|\x1b\[<u|\x1b\]22;[a-z-]*\x07|\x1b\[\?u|\x1b\[c|\x1b\[>0?q"
-)
-MODES = {b"1049", b"1000", b"1003", b"1015", b"1006", b"25", b"1004", b"2026", b"2048", b"2004", b"7"}
 PAYLOADS = (b"cHduZWQ=", b"\x1b]52", b"\x1b]0;", b"\x1b]8;", b"\x1b[2J", b"\x1b[99A", b"\x1b[6n", b"\x1b[21t", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX")
 BIDI = re.compile("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\u0080-\u009f]")
-LIMIT_S = 60
-
-
-class Terminal:
-    """A dashboard on a pseudo-terminal of 80x24, and all bytes it was sent."""
-
-    def __init__(self, *paths, env=None, run=RUN, stdin=None):
-        self.sent = b""
-        self.status = None
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "80", "LINES": "24", **(env or {})})
-            os.environ.pop("NO_COLOR", None)
-            if stdin is not None:
-                os.dup2(stdin, 0)
-            os.execv(sys.executable, [sys.executable, "-c", run, *map(str, paths)])
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-
-    def read(self, seconds=0.1):
-        """What comes within this time; False at the end."""
-        if not select.select([self.fd], [], [], seconds)[0]:
-            return True
-        try:
-            data = os.read(self.fd, 1 << 16)
-        except OSError:
-            return False
-        self.sent += data
-        return bool(data)
-
-    def until(self, *words):
-        """Reads until the bytes sent since now hold one of the words. Fails after LIMIT_S: it hangs."""
-        start, end = len(self.sent), time.monotonic() + LIMIT_S
-        while not any(word in _text(self.sent[start:]) for word in words):
-            assert time.monotonic() < end, f"{words} never came: {_text(self.sent[start:])[-500:]!r}"
-            assert self.read(), f"ended before {words}: {_text(self.sent)[-500:]!r}"
-
-    def press(self, keys, *words):
-        os.write(self.fd, keys)
-        self.until(*words)
-
-    def wait(self):
-        """Its exit status, after all it sent was read."""
-        end = time.monotonic() + LIMIT_S
-        while self.read() and time.monotonic() < end:
-            if self.status is None:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                if pid:
-                    self.status = os.waitstatus_to_exitcode(status)
-                    while self.read(0.2) and select.select([self.fd], [], [], 0.2)[0]:
-                        pass
-                    break
-        if self.status is None:
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.status
-
-    def close(self):
-        if self.status is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        os.close(self.fd)
-
-
-@pytest.fixture
-def terminal():
-    opened = []
-
-    def start(*paths, **kwargs):
-        opened.append(Terminal(*paths, **kwargs))
-        return opened[-1]
-
-    yield start
-    for each in opened:
-        each.close()
-
-
-def _text(data):
-    return OURS.sub(b"", data)
 
 
 @pytest.mark.slow
@@ -127,7 +29,7 @@ def test_no_sequence_of_a_hostile_log_reaches_the_terminal(path, terminal):
     t.press(b"?", b"Everywhere")
     t.press(b"q", b"closed")
     assert t.wait() == 0
-    rest = _text(t.sent)
+    rest = ours_removed(t.sent)
     assert b"\x1b" not in rest
     assert not [p for p in PAYLOADS if p in t.sent]
     assert {mode for modes in re.findall(rb"\x1b\[\?([0-9;]+)[hl]", t.sent) for mode in modes.split(b";")} <= MODES

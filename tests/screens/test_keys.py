@@ -7,7 +7,7 @@ import pytest
 from driving import ALARM_S, HEALTHY_S, drive
 from fixture_logs import LOGS
 
-from loramon.app import farewell
+from loramon.dashboard import farewell
 from loramon.screens.finding import FindingScreen
 from loramon.screens.help import KEYS, HelpScreen
 from loramon.screens.log import LogScreen

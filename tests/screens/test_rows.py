@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from loramon.screens.ambiguous import is_ambiguous
 from loramon.screens.filters import not_ascii, plain_signs
-from loramon.screens.look import ANSI, DARK, LIGHT, is_ambiguous, is_c_locale, look_for, theme_for
+from loramon.screens.look import ANSI, DARK, LIGHT, is_c_locale, look_for, theme_for
 from loramon.screens.rows import cells, crop, fit, fitting, flush, hanging, plain, tail, wrap
 from loramon.widgets.gauge import gauge
 from loramon.widgets.key_bar import keep
