@@ -13,6 +13,7 @@ import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +23,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from loramon.detectors.base import SeriesDetector, SeriesInfo
-from loramon.detectors.loss_divergence import DivergenceScan, LossDivergence
+from loramon.detectors.loss_divergence import ID, START_THRESHOLD, TUNINGS, LossDivergence
 from loramon.detectors.loss_nan import LossNan
+from loramon.detectors.rise_scan import RiseScan
 from loramon.events import LossKind, Rows
 
 Series = tuple[SeriesInfo, Rows]
@@ -86,11 +88,13 @@ def ours(detectors: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence())) 
 class WithThresholds(LossDivergence):
     """The detector at other thresholds, for the tables of sensitivity."""
 
-    def __init__(self, threshold: float | None = None, start_threshold: float = 4.5) -> None:
-        self._at = threshold, start_threshold
+    def __init__(self, threshold: float | None = None, start_threshold: float = START_THRESHOLD) -> None:
+        self._threshold, self._start_threshold = threshold, start_threshold
 
-    def start(self, info: SeriesInfo) -> DivergenceScan:
-        return DivergenceScan(info.kind, *self._at)
+    def start(self, info: SeriesInfo) -> RiseScan:
+        usual = TUNINGS[info.kind]
+        threshold = usual.threshold if self._threshold is None else self._threshold
+        return RiseScan(ID, info.kind, replace(usual, threshold=threshold, start_threshold=self._start_threshold))
 
 
 def first_of(rule: Callable[[np.ndarray], Iterator[int]]) -> Teller:

@@ -21,10 +21,13 @@ class AlarmLog:
         """Gravest telling of each id: the newest opinion while it lasts."""
         self.active: dict[str, Alarm] = {}
         self.resolved: dict[str, Told] = {}
+        self.notes: dict[str, Told] = {}
+        """What is good to know by now and was never an alarm."""
 
     def tell(self, told: Told) -> Alarm | None:
         """Takes in a telling; returns the alarm that it adds, None where a watcher hears nothing new."""
         if told.resolves:
+            self.notes.pop(told.id, None)
             alarm = self.active.pop(told.id, None)
             if alarm is not None:
                 self.resolved[told.id] = told
@@ -32,6 +35,7 @@ class AlarmLog:
                     alarm.resolved_step = told.step
             return None
         if told.severity == "note":
+            self.notes[told.id] = told
             return None
         now = self.active.get(told.id)
         if now is not None and SEVERITIES.index(now.severity) >= SEVERITIES.index(told.severity):

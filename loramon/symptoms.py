@@ -13,7 +13,13 @@ PASSED = {"loss-nan": "loss-nan-transient", "loss-divergence": "loss-spike"}
 """What it is called once it came back."""
 
 CONFIDENCE = {"loss-nan": 0.97}
-LOSS_TAGS = ("loss", "loss_mean", "grad_norm")
+TAGS_OF = {
+    "loss-nan": ("loss", "loss_mean", "grad_norm"), "loss-divergence": ("loss", "loss_mean"),
+    "grad-explosion": ("grad_norm",), "loss-flat": ("lr", "d_lr", "key_norm"),
+}  # fmt: skip
+"""The series whose rows show it."""
+IMAGE_TRAINERS = ("kohya", "musubi", "diffusers", "ai-toolkit", "onetrainer", "simpletuner", "diffusion-pipe")
+"""What is known of losses that fall far is known of image models: a language model's loss may well halve."""
 MAX_EVIDENCE = 3
 EARLY_STEPS = 3
 
@@ -21,7 +27,19 @@ EARLY_STEPS = 3
 def findings_of_symptoms(run: Run, log: AlarmLog, excerpts: Excerpts | None) -> list[Finding]:
     """One finding for each id that a detector told and no line of the log said itself."""
     said = {f.id for _, f in failures_of(run)}
-    return [_finding(run, log, id, excerpts) for id in log.told if id not in said]
+    found = [_finding(run, log, id, excerpts) for id in log.told if id not in said]
+    return found + [_note(told) for id, told in log.notes.items() if id not in log.told and _applies(run, id)]
+
+
+def _applies(run: Run, id: str) -> bool:
+    return id != "overfit-hint" or run.trainer in IMAGE_TRAINERS
+
+
+def _note(told: Told) -> Finding:
+    """Good to know: never an alarm, so it has no alarm's step."""
+    seen = Evidence(None, None, told.step, _figures(told))
+    return Finding(told.id, "note", 0.5, first_step=told.since_step, last_step=told.step, numbers=dict(told.numbers),
+                   evidence=[seen], order=(1e6 + float(told.step or 0),))  # fmt: skip
 
 
 def _finding(run: Run, log: AlarmLog, id: str, excerpts: Excerpts | None) -> Finding:
@@ -75,7 +93,7 @@ def nan_step(run: Run, log: AlarmLog) -> int | None:
 
 
 def _evidence(run: Run, finding: Finding, told: Told, excerpts: Excerpts | None) -> list[Evidence]:
-    tags = LOSS_TAGS if finding.id == "loss-nan" else ("loss", "loss_mean") if finding.id.startswith("loss") else ("step",)
+    tags = TAGS_OF.get(finding.id, ("step",))
     steps = [s for s in dict.fromkeys((finding.first_step, told.step)) if s is not None]
     found: list[Evidence] = []
     for tag in tags:
@@ -83,8 +101,12 @@ def _evidence(run: Run, finding: Finding, told: Told, excerpts: Excerpts | None)
             if name == tag:
                 found += [e for step in steps if (e := _row(series, step, excerpts)) is not None]
     if not found:
-        found = [Evidence(None, None, told.step, ", ".join(f"{k} {_short(v)}" for k, v in told.numbers.items() if v is not None))]
+        found = [Evidence(None, None, told.step, _figures(told))]
     return found[:MAX_EVIDENCE]
+
+
+def _figures(told: Told) -> str:
+    return ", ".join(f"{k} {_short(v)}" for k, v in told.numbers.items() if v is not None)
 
 
 def _row(series: Series, step: int, excerpts: Excerpts | None) -> Evidence | None:

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LOG_FLOOR = 1e-8
-SOFT_FLOOR = 0.003
-"""Added before the logarithm: a language model that has learned its data by heart swings between 0.0001 and 0.02, a
-hundredfold that means nothing. Losses of image models lie well above it and are hardly moved."""
 """Smallest loss told apart from zero: printed losses have 4 decimals or 3 digits, raw ones seldom go below."""
 LOG_CEILING = 1e30
 """+inf counts as this loss."""
@@ -78,10 +75,10 @@ def shrunk(scale: float, n: int, prior_scale: float, prior_n: int) -> float:
     return math.sqrt((prior_n * prior_scale**2 + n * scale**2) / (prior_n + n))
 
 
-def to_log(values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """ln(loss + `SOFT_FLOOR`) of each loss between floor and ceiling, and which rows say anything.
+def to_log(values: Floats, soft_floor: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """ln(value + `soft_floor`) of each value between floor and ceiling, and which rows say anything.
 
-    NaN, -inf, zero and negative losses say nothing about the level (a printed 0 is rounding or a hidden NaN).
+    NaN, -inf, zero and negative values say nothing about the level (a printed 0 is rounding or a hidden NaN).
     """
     usable = values > 0.0
-    return np.log(np.clip(np.where(usable, values, 1.0), LOG_FLOOR, LOG_CEILING) + SOFT_FLOOR), usable
+    return np.log(np.clip(np.where(usable, values, 1.0), LOG_FLOOR, LOG_CEILING) + soft_floor), usable

@@ -45,6 +45,8 @@ def event_tag(tag: str) -> Tag | None:
     last = low.rsplit("/", 1)[-1]
     if _NOT_TRAINING.search(low):
         return None
+    if low.startswith("lr/d*lr"):  # sd-scripts and its forks: the rate of Prodigy and D-Adaptation, by group
+        return Tag("d_lr")
     if last in ("lr", "learning_rate") or low.startswith("lr/"):
         return Tag("lr")
     if last in ("grad_norm", "gradient_norm"):

@@ -157,12 +157,13 @@ KOHYA = Profile(
         (r"read caption|get image size|caching.*|checking.*|.*latents.*|.*outputs.*", "cache"),
         (r"epoch|epochs", "epoch"),
     ),
-    keys={"avr_loss": Tag("loss_mean", "running"), "loss": Tag("loss_mean", "running"), "lr": Tag("lr")},
+    keys={"avr_loss": Tag("loss_mean", "running"), "loss": Tag("loss_mean", "running"), "lr": Tag("lr"), "Average key norm": Tag("key_norm")},
     event_tags={
         "loss/current": Tag("loss"), "loss/average": Tag("loss_mean", "running"),
         "loss/epoch_average": Tag("loss_epoch", "interval"), "loss/epoch": Tag("loss_epoch", "interval"),
         "lr/unet": Tag("lr"), "lr/group0": Tag("lr_group0"), "lr/textencoder": Tag("lr_text_encoder"), "lr/d*lr/unet": Tag("d_lr"),
         "lr/d*lr": Tag("d_lr"), "norm/avg_grad_norm": Tag("grad_norm"),
+        "norm/avg_key_norm": Tag("key_norm"), "max_norm/average_key_norm": Tag("key_norm"),
     },
 )  # fmt: skip
 

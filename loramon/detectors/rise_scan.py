@@ -1,0 +1,279 @@
+"""A level that rises and stays up, beyond its own noise: a one-sided CUSUM on the logarithm, row by row, causal.
+
+Method (E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954, on winsorised values):
+
+* y = ln(value). The reference is the winsorised mean and standard deviation of the last 500 rows that end 25 rows ago.
+  It stands still while the sum is above zero, so a rise never enters what it is compared with. Where it is anchored it
+  never lies higher than the lowest one so far (with three standard errors' allowance): a slow rise is not learned away.
+* z = (y - mean) / scale, at most 3: no single outlier tells. S = max(0, S + z - k), where k leaves out a quarter of
+  a standard deviation, any rise that is too small to matter, and what the reference itself is unsure of.
+* Told at S > threshold where the stretch since S was last zero lies high enough and its *low* values rose too: broken
+  weights add to every step, while odd batches and new data lift some of them.
+* The first 128 rows have a test of their own (`start_rise`).
+
+Once told, two windows in a row at the confirming height make it critical; two in a row at the old level take it back,
+and the test goes on. Non-finite, zero and negative values say nothing of the level: they end the stretch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from loramon.detectors.log_history import BLOCK, LogHistory
+from loramon.detectors.outlook import Outlook, rows_needed, smallest_ratio
+from loramon.detectors.robust import Level, level_of, quantile, shrunk, to_log
+from loramon.detectors.start_rise import CHECK_AT, start_rise
+from loramon.events import LossKind, Rows, Severity, Told
+
+SLACK = 0.25
+"""Smallest k: half of the smallest shift, in standard deviations, that the test is made for."""
+UNSURE = 3.0
+"""Standard errors of the reference's mean that k leaves out, and that the lowest one so far is allowed."""
+Z_MAX = 3.0
+"""Five odd rows in a row, however odd, stay below the threshold."""
+LOW_SHARE = 0.6
+LOW_ENOUGH = math.log(2.0)
+"""The 20 % quantile must have risen by LOW_SHARE of what the median and the mean did, or by LOW_ENOUGH."""
+
+WINDOW = 500
+LAG = 25
+MIN_ROWS = 3
+REFRESH = 50
+"""Rows between two refreshes of the reference, at most; a tenth of the rows seen, while there are few."""
+PRIOR_ROWS = 10
+"""Weight, in rows, of the belief about the noise before it is measured."""
+MIN_SCALE = 0.1
+LOWEST_FROM = 30
+"""Rows from which a reference may be the lowest one so far."""
+STRETCH_MAX = 512
+"""Newest rows of a long stretch whose quantiles are compared."""
+BACK = math.log(1.15)
+"""Taken back at 1.15 times the old level or less (and a standard error)."""
+FRESH_ROWS = 100
+"""Rows needed after a rise was taken back before they make a reference of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What differs between one kind of series and another.
+
+    `threshold`: the sum at which it is told, in standard deviations. `min_shift`: ln of a rise that is none however
+    little noise there is. `anchored`: the reference stays at the lowest one so far. `min_effect`: ln of the mean rise of the stretch
+    below which nothing is told. `prior_scale`: standard deviation of ln(value) believed before it is measured.
+    `inflation_free`: variance inflation that twenty blocks of independent rows show by chance; what is beyond it counts
+    as real. `skip_rows`: rows left out at the beginning. `confirmed`: ln of the rise that makes it critical; None:
+    never. `confirm_rows`: rows of a window. `start_threshold`: standard errors of the start test; None: no such test.
+    `soft_floor`: added to each value before the logarithm.
+    """
+
+    threshold: float
+    min_shift: float
+    anchored: bool
+    min_effect: float
+    prior_scale: float
+    inflation_free: float
+    skip_rows: int
+    confirmed: float | None
+    confirm_rows: int
+    start_threshold: float | None
+    soft_floor: float
+
+
+class RiseScan:
+    """The state of the test on one series; `id` is what it tells."""
+
+    def __init__(self, id: str, kind: LossKind, tuning: Tuning) -> None:
+        self._id = id
+        self._kind = kind
+        self._tuning = tuning
+        self._checks = frozenset(() if tuning.start_threshold is None else CHECK_AT[kind])
+        self._last_step: int | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._past = LogHistory(WINDOW + LAG + STRETCH_MAX)
+        self._threshold = self._tuning.threshold
+        self._skip = self._tuning.skip_rows  # rows still to be left out
+        self._n = 0  # usable rows seen since the boundary
+        self._ref: Level | None = None
+        self._mean = self._scale = self._k = 0.0
+        self._lowest = math.inf
+        self._refresh_at = MIN_ROWS
+        self._ref_from = 0  # the reference takes no row before this one
+        self._sum = self._rise = 0.0
+        self._stretch = 0  # row at which the stretch above zero began
+        self._stretch_step = 0
+        self._look_at = 0  # row from which the stretch's quantiles are looked at again
+        self._told: Severity | None = None
+        self._since: int | None = None
+        self._window_sum = 0.0
+        self._window_rows = 0
+        self._window_before: float | None = None
+        self._peak = 0.0  # highest rise since told
+
+    def boundary(self, why: str) -> None:
+        """Starts afresh: what came before is not comparable."""
+        self._reset()
+
+    def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
+        """Rows lo..hi are new. A step lower than the one before it is a resume, hence a boundary."""
+        out: list[Told] = []
+        while lo < hi:
+            if self._last_step is not None and view.step[lo] < self._last_step:
+                self._reset()
+            end = min(hi, lo + BLOCK)
+            back = np.flatnonzero(np.diff(view.step[lo:end]) < 0)
+            if len(back):
+                end = lo + int(back[0]) + 1
+            self._scan_block(view, lo, end, out)
+            self._last_step = int(view.step[end - 1])
+            lo = end
+        return out
+
+    def _scan_block(self, view: Rows, lo: int, hi: int, out: list[Told]) -> None:
+        logs, usable = to_log(view.value[lo:hi], self._tuning.soft_floor)
+        if self._skip:
+            first = np.flatnonzero(usable)[: self._skip]
+            usable[first] = False
+            self._skip -= len(first)
+        self._past.append(logs[usable], view.step[lo:hi][usable])
+        values: list[float] = np.where(usable, logs, np.nan).tolist()
+        n, total, rise, mean, scale, k = self._n, self._sum, self._rise, self._mean, self._scale, self._k
+        checks = self._checks
+        for row, y in enumerate(values, lo):
+            if y != y:  # NaN or nothing said: `loss-nan` speaks, the stretch ends
+                total = rise = 0.0
+                self._stretch = n
+                continue
+            if self._told is not None:
+                n += 1
+                self._after(y, n, view, row, out)
+                continue
+            if n >= self._refresh_at and total == 0.0:
+                self._refresh(n)
+                mean, scale, k = self._mean, self._scale, self._k
+            n += 1
+            if n in checks and self._ref_from == 0:
+                split = start_rise(self._past.rows(0, n), self._tuning.start_threshold or math.inf, self._kind)
+                if split is not None:
+                    self._tell_start(split, n, view, row, out)
+                    total = rise = 0.0
+                    continue
+            if scale == 0.0:
+                continue
+            z = (y - mean) / scale
+            total += (z if z < Z_MAX else Z_MAX) - k
+            if total <= 0.0:
+                total = rise = 0.0
+                self._stretch = n
+                continue
+            if n == self._stretch + 1:
+                self._stretch_step = int(view.step[row])
+            rise += y - mean
+            if total > self._threshold and self._stands_out(n, rise):
+                self._since = self._stretch_step
+                self._tell(rise / (n - self._stretch), view, row, out)
+                total = rise = 0.0
+        self._n, self._sum, self._rise = n, total, rise
+
+    def _refresh(self, n: int) -> None:
+        """A new reference from the rows before row n. The sum is zero, so nothing suspicious is among them."""
+        self._refresh_at = n + max(1, min(REFRESH, n // 10))
+        end = n - min(LAG, n // 2)
+        begin = max(self._ref_from, end - WINDOW)
+        if self._ref_from and end - self._ref_from < FRESH_ROWS:
+            return
+        if end - begin < MIN_ROWS:
+            return
+        ref = self._ref = level_of(self._past.rows(begin, end))
+        noise = max(MIN_SCALE, shrunk(ref.scale, ref.n, self._tuning.prior_scale, PRIOR_ROWS))
+        self._scale = noise * math.sqrt(max(1.0, ref.inflation / self._tuning.inflation_free))
+        error = self._scale / math.sqrt(ref.n)
+        self._mean = ref.mean
+        if self._tuning.anchored and ref.n >= LOWEST_FROM:
+            self._lowest = min(self._lowest, ref.mean)
+            self._mean = min(ref.mean, self._lowest + UNSURE * error)
+        self._k = self._slack(self._scale) + UNSURE * error / self._scale
+
+    def _slack(self, scale: float) -> float:
+        """k of a reference that is sure."""
+        return max(SLACK, self._tuning.min_shift / scale)
+
+    def outlook(self) -> Outlook | None:
+        """Whether the test can tell a doubling by now, else from which step on; None while something is told."""
+        if self._told is not None or self._last_step is None:
+            return None
+        scale, threshold = self._scale or self._tuning.prior_scale, self._threshold
+        slack = self._slack(scale)
+        needed = rows_needed(scale, slack, UNSURE, threshold, WINDOW)
+        ratio = smallest_ratio(scale, slack, UNSURE, threshold, WINDOW)
+        if needed is None:
+            return Outlook(False, None, ratio, scale)
+        at = needed + min(LAG, needed) + self._tuning.skip_rows
+        seen = self._n + self._tuning.skip_rows - self._skip
+        a_row = (self._last_step - self._past.step(0)) / max(1, self._n - 1) if self._n else 1.0
+        return Outlook(seen >= at, self._last_step + math.ceil(max(0, at - seen) * max(a_row, 1.0)), ratio, scale)
+
+    def _stands_out(self, n: int, rise: float) -> bool:
+        """Whether the stretch up to row n is high enough, in its low losses too."""
+        rows = n - self._stretch
+        if rise <= self._tuning.min_effect * rows or n < self._look_at or self._ref is None:
+            return False
+        ordered = np.sort(self._past.rows(max(self._stretch, n - STRETCH_MAX), n))
+        lifted = self._mean - self._ref.mean  # the quantiles belong to the reference's own mean
+        low = quantile(ordered, 0.2) - self._ref.low - lifted
+        middle = quantile(ordered, 0.5) - self._ref.median - lifted
+        self._look_at = n + max(1, rows // 8)
+        return low >= min(LOW_SHARE * max(middle, rise / rows), LOW_ENOUGH)
+
+    def _tell_start(self, split: int, n: int, view: Rows, row: int, out: list[Told]) -> None:
+        first = level_of(self._past.rows(0, split))
+        after = level_of(self._past.rows(max(split, n // 2), n))
+        self._ref, self._mean = first, first.mean
+        self._scale = max(MIN_SCALE, shrunk(after.scale, after.n, self._tuning.prior_scale, 1))
+        self._since = self._past.step(split)
+        self._tell(after.mean - first.mean, view, row, out)
+
+    def _tell(self, rise: float, view: Rows, row: int, out: list[Told], severity: Severity = "warning") -> None:
+        self._told = severity
+        if severity == "warning":
+            self._window_sum, self._window_rows, self._window_before, self._peak = 0.0, 0, None, rise
+        out.append(self._say(severity, rise, view, row, resolves=False))
+
+    def _say(self, severity: Severity, rise: float, view: Rows, row: int, resolves: bool) -> Told:
+        at = float(view.t_s[row])
+        numbers: dict[str, object] = {
+            "ratio": math.exp(min(rise, 100.0)),
+            "level_before": math.exp(self._mean),
+            "level_now": math.exp(min(self._mean + rise, 100.0)),
+            "since_step": self._since,
+        }
+        return Told(
+            self._id, severity, int(view.step[row]), None if math.isnan(at) else at, self._since, numbers, resolves=resolves
+        )
+
+    def _after(self, y: float, n: int, view: Rows, row: int, out: list[Told]) -> None:
+        """Once told: windows of rows, two in a row confirm it or take it back."""
+        self._window_sum += y
+        self._window_rows += 1
+        if self._window_rows < self._tuning.confirm_rows:
+            return
+        now = self._window_sum / self._window_rows - self._mean
+        self._peak = max(self._peak, now)
+        before, self._window_before = self._window_before, now
+        self._window_sum, self._window_rows = 0.0, 0
+        if before is None:
+            return
+        confirmed = self._tuning.confirmed
+        if confirmed is not None and min(before, now) > confirmed and self._told == "warning":
+            self._tell(now, view, row, out, "critical")
+        elif max(before, now) < BACK + self._scale / math.sqrt(self._tuning.confirm_rows):
+            out.append(self._say("note", self._peak, view, row, resolves=True))  # its height: what the spike was
+            self._told = None
+            self._threshold *= 2.0  # what came back once must be surer the next time
+            self._lowest = math.inf
+            self._ref_from = self._stretch = n
+            self._since = None
