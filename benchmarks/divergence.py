@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from loramon.detectors.base import SeriesDetector, SeriesInfo
 from loramon.detectors.loss_divergence import ID, START_THRESHOLD, TUNINGS, LossDivergence
 from loramon.detectors.loss_nan import LossNan
+from loramon.detectors.lr_restart import LrRestarts, scan_between
 from loramon.detectors.rise_scan import RiseScan
 from loramon.events import LossKind, Rows
 
@@ -44,7 +45,7 @@ def load(path: Path) -> ModuleType:
 
 def make(tag: str, kind: LossKind, step: list[int], value: list[float], hidden: bool = False) -> Series:
     n = len(step)
-    rows = Rows(tag, kind, np.array(step, np.int64), np.array(value, float), np.full(n, np.nan), np.zeros(n, np.int64))
+    rows = Rows(tag, kind, np.array(step, np.int64), np.array(value, float), np.full(n, np.nan), np.arange(n))
     return SeriesInfo("run", tag, kind, nan_hidden=hidden), rows
 
 
@@ -53,7 +54,8 @@ def series(run: dict[str, Any], form: str, make_logs: ModuleType) -> list[Series
     losses = run["losses"]
     every_step = list(range(1, len(losses) + 1))
     if form == "tb":
-        return [make("loss", "step", every_step, np.array(losses, np.float32).tolist())]
+        rates = [float(np.float32(run["lr"][min(k, len(run["lr"]) - 1)])) for k in every_step]
+        return [make("loss", "step", every_step, np.array(losses, np.float32).tolist()), make("lr", "step", every_step, rates)]
     if form == "kohya":
         means = [float(make_logs.tq_num(a)) for a in make_logs.averages(run)]
         return [make("loss_mean", "running", every_step, means)]
@@ -66,8 +68,9 @@ def series(run: dict[str, Any], form: str, make_logs: ModuleType) -> list[Series
             means.append(float(f"{round(total / every, 4):.4g}"))
             total, since = 0.0, step
     norms = [math.nan if run["grad_norm"][s - 1] is None else float(run["grad_norm"][s - 1]) for s in steps]
+    rates = [float(f"{run['lr'][s - 1]:.4g}") for s in steps]
     kind: LossKind = "step" if every == 1 else "interval"
-    return [make("loss", kind, steps, means, hidden=True), make("grad_norm", "step", steps, norms)]
+    return [make("loss", kind, steps, means, hidden=True), make("grad_norm", "step", steps, norms), make("lr", "step", steps, rates)]
 
 
 # ---------------------------------------------------------------- ours and theirs
@@ -75,11 +78,12 @@ def series(run: dict[str, Any], form: str, make_logs: ModuleType) -> list[Series
 
 def ours(detectors: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence())) -> Teller:
     def tell(shown: list[Series]) -> list[int]:
+        restarts = [at for _, rows in shown if rows.tag == "lr" for at in LrRestarts().scan(rows)]
         out = []
         for info, rows in shown:
             for detector in detectors:
                 if detector.fits(info):
-                    out += detector.start(info).scan(rows, 0, len(rows.value))
+                    out += scan_between(detector.start(info), rows, restarts)
         return [t.step - 1 for t in out if not t.resolves and t.step is not None]
 
     return tell

@@ -241,6 +241,10 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
         cannot.append({"id": "vram-saturation", "why": message("cannot.no-telemetry", lang)})
     if run.best("loss") is None:
         cannot.append({"id": "loss-divergence", "why": message("cannot.no-loss", lang)})
+    elif (outlook := engine.outlook()) is not None and not outlook.can_tell:
+        key = "rise-too-noisy" if outlook.from_step is None else "rise-not-yet"
+        why = message(f"cannot.{key}", lang, from_step=outlook.from_step, ratio=outlook.ratio)
+        cannot.append({"id": "loss-divergence", "why": why})
     return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot)
 
 

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from loramon.catalogue.match import load
-from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS
+from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS, loss_divergence
 from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan, TickDetector, TickView
+from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
+from loramon.detectors.outlook import Outlook
+from loramon.detectors.rise_scan import RiseScan
 from loramon.events import Batch, Chunk, Event, GpuSample, Rows, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
@@ -73,6 +76,7 @@ class Engine:
         self._ticked: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in self.switches.slow]
         self._see: list[EventDetector] = [e for begin in EVENT_DETECTORS if (e := begin()).name not in self.switches.slow]
         self.switches.launch(self.run)
+        self._lr: dict[str, LrRestarts] = {}
         self._loss_from: dict[str, int] = {}
         """Byte at which a source first tells the loss of each step."""
         self._next_tick_s: float | None = None
@@ -155,9 +159,10 @@ class Engine:
             for rows in batch.rows:
                 if rows.tag == "loss" and len(rows.offset):
                     self._loss_from.setdefault(batch.source, int(rows.offset[0]))
+            restarts = self._restarts_in(batch)
             for rows in batch.rows:
                 if rows.tag != "step":
-                    told_at += [(at, rows.tag, told) for at, told in self._scan(batch, rows)]
+                    told_at += [(at, rows.tag, told) for at, told in self._scan(batch, rows, restarts)]
                 run.add_rows(batch.source, rows)
             for _, _, told in sorted(told_at, key=lambda each: each[:2]):
                 self._tell(batch.source, told)
@@ -186,7 +191,20 @@ class Engine:
             if self.switches.overran(self.run, detector.name, began_s):
                 self._see.remove(detector)
 
-    def _scan(self, batch: Batch, rows: Rows) -> Iterator[tuple[int, Told]]:
+    def _restarts_in(self, batch: Batch) -> list[int]:
+        """Bytes at which the learning rate begins anew; series without a row in this batch are told at once."""
+        restarts: list[int] = []
+        for rows in batch.rows:
+            if rows.tag == "lr":
+                restarts += self._lr.setdefault(batch.source, LrRestarts()).scan(rows)
+        if restarts:
+            here = {rows.tag for rows in batch.rows}
+            for (source, tag, _), scan in self._scans.items():
+                if source == batch.source and tag not in here and scan is not None:
+                    scan.boundary(WHY)
+        return sorted(restarts)
+
+    def _scan(self, batch: Batch, rows: Rows, restarts: list[int]) -> Iterator[tuple[int, Told]]:
         """What the detectors of series tell at these rows, each with the byte of its row."""
         for detector in SERIES_DETECTORS:
             key = (batch.source, rows.tag, detector.name)
@@ -197,7 +215,7 @@ class Engine:
                 if key not in self._scans:
                     self._scans[key] = self._start(detector, batch, rows)
                 scan = self._scans[key]
-                tellings = scan.scan(rows, 0, len(rows.step)) if scan is not None else ()
+                tellings = scan_between(scan, rows, restarts) if scan is not None else []
             except Exception as error:
                 self._scans[key] = None
                 raised(self.run, detector.name, error)
@@ -214,6 +232,12 @@ class Engine:
     def _start(self, detector: SeriesDetector, batch: Batch, rows: Rows) -> SeriesScan | None:
         info = SeriesInfo(batch.source, rows.tag, rows.kind, batch.trainer or self.run.trainer, batch.nan_hidden, rows.steps_known)
         return detector.start(info) if detector.fits(info) else None
+
+    def outlook(self) -> Outlook | None:
+        """What the test for a rising loss can see by now, of the series that tells it best; None where none runs."""
+        best = self.run.best("loss")
+        scan = self._scans.get((best.source, best.tag, loss_divergence.ID)) if best is not None else None
+        return scan.outlook() if isinstance(scan, RiseScan) else None
 
     # ------------------------------------------------------------ ticks
 

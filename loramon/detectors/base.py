@@ -44,7 +44,8 @@ class SeriesScan(Protocol):
         ...
 
     def boundary(self, why: str) -> None:
-        """The rows that follow are not comparable with those before: `resume`, `dataset`, `objective`, `lr-restart`."""
+        """The rows that follow are not comparable with those before: `lr-restart` (detectors/lr_restart.py), `dataset`,
+        `objective`. A resume needs no word: a scan sees that its steps go back."""
         ...
 
 

@@ -134,7 +134,7 @@ class FlatScan:
         at = float(view.t_s[row])
         first = sign in ("too-low", "still")
         since = self._first_step if first else self._since
-        numbers: dict[str, object] = {"sign": sign, "since_step": since, "lr" if self._tag == "lr" else self._tag: self._value}
+        numbers: dict[str, object] = {"sign": sign, "since_step": since, "lr" if self._tag == "lr" else "still_value": self._value}
         severity: Literal["note", "warning"] = "note" if resolves else "warning"
         t_s = None if math.isnan(at) else at
         return Told(ID, severity, int(view.step[row]), t_s, since, numbers, resolves=resolves)

@@ -82,8 +82,7 @@ class NanScan:
         self._recent: deque[float] = deque(maxlen=RECENT)
 
     def boundary(self, why: str) -> None:
-        """A resumed run has weights of its own: what was non-finite before is past."""
-        self._reset()
+        """A restarted schedule mends no weights; a resumed run, which has weights of its own, is seen by its steps."""
 
     def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
         """Rows lo..hi are new. A step lower than the one before it is a resume, hence a boundary."""

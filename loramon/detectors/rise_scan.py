@@ -5,8 +5,9 @@ Method (E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954, on win
 * y = ln(value). The reference is the winsorised mean and standard deviation of the last 500 rows that end 25 rows ago.
   It stands still while the sum is above zero, so a rise never enters what it is compared with. Where it is anchored it
   never lies higher than the lowest one so far (with three standard errors' allowance): a slow rise is not learned away.
-* z = (y - mean) / scale, at most 3: no single outlier tells. S = max(0, S + z - k), where k leaves out a quarter of
-  a standard deviation, any rise that is too small to matter, and what the reference itself is unsure of.
+* z = (y - mean) / scale, at most 3 (twice the smallest k where that is more): no single outlier tells.
+  S = max(0, S + z - k), where k leaves out a quarter of a standard deviation, any rise that is too small to matter, and
+  what the reference itself is unsure of.
 * Told at S > threshold where the stretch since S was last zero lies high enough and its *low* values rose too: broken
   weights add to every step, while odd batches and new data lift some of them.
 * The first 128 rows have a test of their own (`start_rise`).
@@ -53,7 +54,9 @@ STRETCH_MAX = 512
 BACK = math.log(1.15)
 """Taken back at 1.15 times the old level or less (and a standard error)."""
 FRESH_ROWS = 100
-"""Rows needed after a rise was taken back before they make a reference of their own."""
+"""Rows needed after a rise was taken back, or a schedule began anew, before they make a reference of their own."""
+BENIGN = math.log(4.0)
+"""How far harmless switches of data, objective or learning rate were seen to move a level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +102,12 @@ class RiseScan:
         self._skip = self._tuning.skip_rows  # rows still to be left out
         self._n = 0  # usable rows seen since the boundary
         self._ref: Level | None = None
-        self._mean = self._scale = self._k = 0.0
+        self._mean = self._scale = self._k = self._most = 0.0
         self._lowest = math.inf
         self._refresh_at = MIN_ROWS
         self._ref_from = 0  # the reference takes no row before this one
+        self._begin = 0  # row at which the present schedule began
+        self._lift = 0.0  # how far the reference is raised until the present schedule has one of its own
         self._sum = self._rise = 0.0
         self._stretch = 0  # row at which the stretch above zero began
         self._stretch_step = 0
@@ -115,8 +120,18 @@ class RiseScan:
         self._peak = 0.0  # highest rise since told
 
     def boundary(self, why: str) -> None:
-        """Starts afresh: what came before is not comparable."""
-        self._reset()
+        """What came before is not comparable: the level may rise up to four times with it, and the first rows have their
+        own test again. What was told before is still judged by the level that it rose from."""
+        if self._told is not None:
+            return
+        if self._ref is None:
+            self._reset()
+            return
+        self._mean += BENIGN - self._lift
+        self._lift = BENIGN
+        self._lowest = math.inf
+        self._begin = self._ref_from = self._stretch = self._n
+        self._sum = self._rise = 0.0
 
     def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
         """Rows lo..hi are new. A step lower than the one before it is a resume, hence a boundary."""
@@ -141,7 +156,7 @@ class RiseScan:
             self._skip -= len(first)
         self._past.append(logs[usable], view.step[lo:hi][usable])
         values: list[float] = np.where(usable, logs, np.nan).tolist()
-        n, total, rise, mean, scale, k = self._n, self._sum, self._rise, self._mean, self._scale, self._k
+        n, total, rise, mean, scale, k, most = self._n, self._sum, self._rise, self._mean, self._scale, self._k, self._most
         checks = self._checks
         for row, y in enumerate(values, lo):
             if y != y:  # NaN or nothing said: `loss-nan` speaks, the stretch ends
@@ -154,10 +169,10 @@ class RiseScan:
                 continue
             if n >= self._refresh_at and total == 0.0:
                 self._refresh(n)
-                mean, scale, k = self._mean, self._scale, self._k
+                mean, scale, k, most = self._mean, self._scale, self._k, self._most
             n += 1
-            if n in checks and self._ref_from == 0:
-                split = start_rise(self._past.rows(0, n), self._tuning.start_threshold or math.inf, self._kind)
+            if n - self._begin in checks and self._ref_from == self._begin:
+                split = start_rise(self._past.rows(self._begin, n), self._tuning.start_threshold or math.inf, self._kind)
                 if split is not None:
                     self._tell_start(split, n, view, row, out)
                     total = rise = 0.0
@@ -165,7 +180,7 @@ class RiseScan:
             if scale == 0.0:
                 continue
             z = (y - mean) / scale
-            total += (z if z < Z_MAX else Z_MAX) - k
+            total += (z if z < most else most) - k
             if total <= 0.0:
                 total = rise = 0.0
                 self._stretch = n
@@ -192,11 +207,13 @@ class RiseScan:
         noise = max(MIN_SCALE, shrunk(ref.scale, ref.n, self._tuning.prior_scale, PRIOR_ROWS))
         self._scale = noise * math.sqrt(max(1.0, ref.inflation / self._tuning.inflation_free))
         error = self._scale / math.sqrt(ref.n)
-        self._mean = ref.mean
+        self._mean, self._lift = ref.mean, 0.0
         if self._tuning.anchored and ref.n >= LOWEST_FROM:
             self._lowest = min(self._lowest, ref.mean)
             self._mean = min(ref.mean, self._lowest + UNSURE * error)
-        self._k = self._slack(self._scale) + UNSURE * error / self._scale
+        slack = self._slack(self._scale)
+        self._most = max(Z_MAX, 2.0 * slack)
+        self._k = slack + UNSURE * error / self._scale
 
     def _slack(self, scale: float) -> float:
         """k of a reference that is sure."""
@@ -230,15 +247,17 @@ class RiseScan:
         return low >= min(LOW_SHARE * max(middle, rise / rows), LOW_ENOUGH)
 
     def _tell_start(self, split: int, n: int, view: Rows, row: int, out: list[Told]) -> None:
-        first = level_of(self._past.rows(0, split))
-        after = level_of(self._past.rows(max(split, n // 2), n))
-        self._ref, self._mean = first, first.mean
+        begin = self._begin
+        first = level_of(self._past.rows(begin, begin + split))
+        after = level_of(self._past.rows(begin + max(split, (n - begin) // 2), n))
+        self._ref, self._mean, self._lift = first, first.mean, 0.0
         self._scale = max(MIN_SCALE, shrunk(after.scale, after.n, self._tuning.prior_scale, 1))
-        self._since = self._past.step(split)
+        self._since = self._past.step(begin + split)
         self._tell(after.mean - first.mean, view, row, out)
 
     def _tell(self, rise: float, view: Rows, row: int, out: list[Told], severity: Severity = "warning") -> None:
         self._told = severity
+        self._mean, rise, self._lift = self._mean - self._lift, rise + self._lift, 0.0
         if severity == "warning":
             self._window_sum, self._window_rows, self._window_before, self._peak = 0.0, 0, None, rise
         out.append(self._say(severity, rise, view, row, resolves=False))

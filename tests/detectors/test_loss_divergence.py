@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loramon.detectors.base import SeriesInfo
-from loramon.detectors.loss_divergence import LossDivergence
+from loramon.detectors.loss_divergence import ID, TUNINGS, LossDivergence
+from loramon.detectors.rise_scan import RiseScan
 from loramon.events import LossKind, Rows, Told
 
 Floats = NDArray[np.float64]
@@ -209,8 +210,8 @@ def test_a_resume_to_an_earlier_step_is_compared_with_nothing_before_it() -> Non
     assert told(values, steps) == []
 
 
-def test_a_boundary_starts_afresh() -> None:
-    view = rows(noisy([0.1] * 400 + [0.6] * 300, 0.5))
+def test_behind_a_boundary_a_level_up_to_four_times_as_high_is_none() -> None:
+    view = rows(noisy([0.1] * 400 + [0.3] * 300, 0.5))
     scan = LossDivergence().start(info())
     assert scan.scan(view, 0, 400) == []
     scan.boundary("dataset")
@@ -280,3 +281,42 @@ def test_on_real_curves_with_labels_it_keeps_the_floor() -> None:
     result = score.score(labels, alarms)
     assert result["f1"] >= 0.93
     assert result["false_alarms_per_100k_healthy_steps"] <= 2.5
+
+
+class TestOutlook:
+    """What can be told by now, and from which step on."""
+
+    @staticmethod
+    def after(n: int, sd: float) -> tuple[bool, int | None, float]:
+        scan = RiseScan(ID, "step", TUNINGS["step"])
+        assert scan.scan(rows(noisy([0.1] * n, sd)), 0, n) == []
+        seen = scan.outlook()
+        assert seen is not None
+        return seen.can_tell, seen.from_step, seen.ratio
+
+    @pytest.mark.parametrize(("sd", "at_least", "at_most"), [(0.4, 10, 60), (0.8, 40, 110), (1.2, 70, 250)])
+    def test_the_step_from_which_on_a_doubling_can_be_told_grows_with_the_noise(self, sd: float, at_least: int, at_most: int) -> None:
+        can, step, _ = self.after(8, sd)
+        assert not can and step is not None and step > 8
+        early, first, _ = self.after(at_least, sd)
+        late, _, _ = self.after(at_most, sd)
+        assert (early, late) == (False, True)
+        assert first is not None and at_least < first <= at_most
+
+    def test_noise_too_great_for_a_doubling_is_said_with_the_rise_that_could_be_told(self) -> None:
+        can, step, ratio = self.after(600, 2.2)
+        assert (can, step) == (False, None)
+        assert 2.0 < ratio < 5.0
+
+    def test_a_doubling_that_it_says_it_could_tell_it_tells(self) -> None:
+        told_of = 0
+        for seed in range(20):
+            values = np.exp(0.8 * np.random.default_rng(seed).standard_normal(500))
+            values[200:] *= 2.0
+            told_of += any(not t.resolves for t in RiseScan(ID, "step", TUNINGS["step"]).scan(rows(values.tolist()), 0, 500))
+        assert told_of >= 19
+
+    def test_while_something_is_told_nothing_is_said_of_it(self) -> None:
+        scan = RiseScan(ID, "step", TUNINGS["step"])
+        scan.scan(rows(noisy([0.1] * 300 + [3.0] * 50, 0.4)), 0, 350)
+        assert scan.outlook() is None

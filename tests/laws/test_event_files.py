@@ -28,6 +28,7 @@ FILES = {
     "the mean before the loss": made({"loss/average": LOSSES, "loss/current": LOSSES}),
     "hf": made({"train/loss": [2.0, 1.5, 0.0, 0.0, 0.0], "train/grad_norm": [1.0, 1.1, NAN, NAN, NAN]}, first=10, every=10),
     "hf, each step": made({"train/loss": LOSSES, "train/grad_norm": [1.0] * len(LOSSES)}),
+    "restarts": made({"loss/current": [0.1, 0.12] * 60 + [0.3, 0.28] * 60, "lr/unet": [1e-4 * (1 - k % 120 / 120) for k in range(1, 241)]}),
     "diffusers": made({"train_loss": LOSSES, "lr": [1e-4] * len(LOSSES)}),
     "unknown": made({"my/loss": LOSSES}, first=0),
     "resumed": made({"train_loss": LOSSES}) + made({"train_loss": [0.1] * 40}, first=60),
