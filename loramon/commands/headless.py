@@ -46,7 +46,10 @@ def show(session: LiveSession, args: argparse.Namespace) -> int:
     try:
         if is_headless(args):
             return Headless(session, args).run()
-        from loramon.dashboard import run_dashboard
+        from loramon.commands.opening import opening
+
+        with opening(session, args):
+            from loramon.dashboard import run_dashboard
 
         return run_dashboard(session, args)
     finally:

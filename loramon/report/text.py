@@ -11,7 +11,7 @@ from loramon.i18n import Language, message
 from loramon.report.ascii import to_ascii
 from loramon.report.chart import loss_chart
 from loramon.report.wrap import wrap
-from loramon.text import sanitise
+from loramon.text import cells, sanitise
 from loramon.units import format_duration_s
 
 MARKS = {"note": ("·", "-"), "warning": ("▲", "!"), "critical": ("✖", "X"), "healthy": ("✔", "+")}
@@ -77,6 +77,24 @@ def short(diagnosis: Diagnosis, style: Style) -> str:
         parts.append(cause["title"])
     text = "  ".join(parts)
     return (to_ascii(text) if style.ascii_only else text) + "\n"
+
+
+def head(diagnosis: Diagnosis, style: Style) -> list[str]:
+    """What runs, how it is and where it stands, then the titles of what is wrong, gravest first; no row is wider than
+    the style's width."""
+    d = diagnosis.to_dict()
+
+    def say(key: str, **numbers: object) -> str:
+        return message(key, style.lang, **numbers)
+
+    name = sanitise(d["source"])
+    room = max(8, style.width - cells(say(f"verdict.{d['verdict']}")) - 4)
+    lines = _head({**d, "source": name if cells(name) <= room else "…" + name[-(room - 1) // 2 :]}, style, say)
+    for finding in d["findings"]:
+        if finding["severity"] != "note":
+            first = wrap(f"{style.mark(finding['severity'])} {finding['title']}", style.width, "")[0]
+            lines.append(style.paint(first, finding["severity"]))
+    return [to_ascii(line) for line in lines] if style.ascii_only else lines
 
 
 # ---------------------------------------------------------------- parts of the page
