@@ -17,9 +17,10 @@ from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, Se
 from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import Batch, Chunk, Event, GpuSample, Rows, SourceEvent, Told
+from loramon.events import Batch, Chunk, Event, GpuSample, Place, ProcessEvent, Rows, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
+from loramon.process_end import said_by_status
 from loramon.run import TICKS, GrowingColumn, Run, Session
 from loramon.switches import Switches, raised
 
@@ -30,6 +31,9 @@ FINE_TICKS = 128
 MAX_STRIDE_S = 32
 """The first `FINE_TICKS` whole seconds of a run are ticked one by one; at twice the age half as often, down to every
 `MAX_STRIDE_S`: a slow-down of an hours-old run need not be told to the second, and a week is read in bulk too."""
+
+END_SEQ = 1 << 40
+"""The exit status comes behind everything that was printed."""
 
 GPU_FIELDS = ("memory_used_bytes", "memory_total_bytes", "memory_shared_bytes", "utilization_gpu_pct", "utilization_memory_pct",
               "power_w", "power_limit_w", "sm_clock_mhz", "sm_clock_max_mhz", "temperature_c", "clock_event_reasons",
@@ -84,13 +88,16 @@ class Engine:
 
     # ------------------------------------------------------------ what goes in
 
-    def feed(self, item: Chunk | SourceEvent | GpuSample, events_of: str | None = None) -> None:
+    def feed(self, item: Chunk | SourceEvent | GpuSample | ProcessEvent, events_of: str | None = None) -> None:
         """Takes in one item, in order of arrival. `events_of`: the chunk belongs to the event files of this folder."""
         if isinstance(item, GpuSample):
             self.gpu.extend([item])
             return
         if isinstance(item, SourceEvent):
             self._source_event(item)
+            return
+        if isinstance(item, ProcessEvent):
+            self._process_event(item)
             return
         lane: LogLane | EventsLane
         if events_of is not None:
@@ -129,6 +136,16 @@ class Engine:
             lane = self.logs[event.source]
             self._apply(self._read(lane, lane.finish()))
             lane.lines.restart()
+
+    def _process_event(self, event: ProcessEvent) -> None:
+        """The exit status that whoever waited for the process was told: behind all that it printed."""
+        if event.change != "exited":
+            return
+        self.finish()
+        source = next(iter(self.logs), "")
+        lane = self.logs.get(source)
+        place = Place(source, lane.lines.n_bytes if lane is not None else 0)
+        self._apply([Batch(source, events=[Event(source, END_SEQ, what, place, step=self.run.progress.step) for what in said_by_status(event, place)])])
 
     # ------------------------------------------------------------ what becomes of it
 

@@ -57,13 +57,17 @@ class SourceEvent:
 
 @dataclass(frozen=True, slots=True)
 class ProcessEvent:
-    """A process was started, attached to, seen to exit, or lost from sight."""
+    """A process was started, attached to, seen to exit, or lost from sight (gone, and nobody saw how).
+
+    `n_oom_kills`: how many processes of its cgroup the kernel killed for want of memory while it ran, where that is told.
+    """
 
     change: Literal["started", "attached", "exited", "lost"]
     pid: int | None = None
     exit_code: int | None = None
     signal: int | None = None
     t_s: float | None = None
+    n_oom_kills: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from loramon.clock import Clock
 from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
 from loramon.engine import Engine
-from loramon.events import Alarm, Chunk, End, Progress, SourceEvent, Told
+from loramon.events import Alarm, Chunk, End, ProcessEvent, Progress, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
 from loramon.i18n import Language
 from loramon.live_excerpts import LiveExcerpts
@@ -23,6 +23,10 @@ from loramon.run_files import read_configs
 from loramon.slices import Slices
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from loramon.recording.tap import Tap
 
 CHUNK_BYTES = 1 << 18
 FIRST_CHUNK_BYTES = 1 << 14
@@ -54,6 +58,8 @@ class LiveSession:
         self.lang: Language = lang
         self.is_recording = is_recording
         self.recording_note = ""
+        self.tap: Tap | None = None
+        """Where what is taken in is recorded."""
         self.engine = Engine(arrival_order=True, formats=formats)
         self.engine.on_told = self._on_told
         self._slices = self.engine.switches.meter = Slices(clock)
@@ -105,6 +111,8 @@ class LiveSession:
                 if now_s - began_s >= budget_s / 2:  # the next piece may take the other half
                     return True
         self._after()
+        if self.tap is not None:
+            self.tap.tick()
         return False
 
     def _poll(self, feed: Feed) -> list[Item]:
@@ -123,6 +131,8 @@ class LiveSession:
             self._chunk_bytes = max(1 << 13, min(CHUNK_BYTES, 2 * self._chunk_bytes, fitting))
 
     def _take(self, feed: Feed, item: Item) -> None:
+        if self.tap is not None:
+            self._record(self.tap, feed, item)
         if isinstance(item, Chunk):
             self.has_data = True
             folder = feed.events_of(item)
@@ -139,12 +149,22 @@ class LiveSession:
                 self._excerpts.launch()
         elif isinstance(item, SourceEvent):
             self._source_event(feed, item)
+        elif isinstance(item, ProcessEvent):
+            self._guard("engine", lambda: self.engine.feed(item))
         elif isinstance(item, Notice):
             self._say(item)
         elif isinstance(item, Quiet):
             self._guard("engine", lambda: self.engine.quiet(item.source))
         else:
             self._new_run(item)
+
+    def _record(self, tap: Tap, feed: Feed, item: Item) -> None:
+        if not isinstance(item, Chunk):
+            self._guard("recording", lambda: tap.take(item))
+            return
+        folder = feed.events_of(item)
+        path = Path(item.source) if folder is not None else feed.logs().get(item.source)
+        self._guard("recording", lambda: tap.take(item, path, folder))
 
     def _source_event(self, feed: Feed, event: SourceEvent) -> None:
         folder = feed.events_of(Chunk(event.source, 0, b""))
@@ -184,6 +204,8 @@ class LiveSession:
         for source, heard_s in list(self._heard.items()):
             if now_s - heard_s >= QUIET_S:
                 del self._heard[source]
+                if self.tap is not None:
+                    self.tap.take(Quiet(source))
                 self._guard("engine", lambda source=source: self.engine.quiet(source))  # type: ignore[misc]
                 self.revision += 1
         if self.ended and not self._finished:
@@ -300,3 +322,6 @@ class LiveSession:
         """Lets go of files; the session can still be read. May be called twice."""
         for feed in self.feeds:
             feed.close()
+        if self.tap is not None:
+            self.tap.close()
+            self.tap = None

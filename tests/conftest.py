@@ -1,6 +1,16 @@
-"""Makes `tests/helpers` importable from every test folder."""
+"""Makes `tests/helpers` importable from every test folder, and keeps what tests run out of the user's own runs."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LORAMON_HOME", str(tmp_path_factory.mktemp("loramon-home")))
+        yield

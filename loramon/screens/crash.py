@@ -6,17 +6,9 @@ import os
 import traceback
 from pathlib import Path
 
+from loramon.paths import home
+
 MAX_NAME = 80
-
-
-def state_folder() -> Path:
-    """Where loramon keeps what is not configuration: `LORAMON_HOME`, else the platform's place for state. Not created."""
-    home = os.environ.get("LORAMON_HOME")
-    if home:
-        return Path(home)
-    from platformdirs import user_state_path
-
-    return user_state_path("loramon", appauthor=False)
 
 
 def write_private(name: str, text: str) -> Path | None:
@@ -26,7 +18,7 @@ def write_private(name: str, text: str) -> Path | None:
     """
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name).lstrip(".")[-MAX_NAME:] or "file"
     try:
-        folder = state_folder()
+        folder = home()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / safe
         path.unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""`loramon attach [TARGET]`: the dashboard on a training that runs already."""
+
+from __future__ import annotations
+
+import argparse
+
+from loramon.commands.headless import add_headless, show
+from loramon.commands.options import add_common, language
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from loramon.i18n import Language
+    from loramon.jobs.folder import Job
+    from loramon.live import LiveSession
+
+NAME = "attach"
+EXAMPLE = """examples:
+  loramon attach                   what is found on this machine
+  loramon attach job:sks-cat       a job that `loramon run` started
+  loramon attach 41234             a process, by the files that it writes to
+  loramon attach output/my_lora    a path, as `watch` does
+
+Attaching only looks: it never signals, slows or writes to a training.
+"""
+
+
+def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = sub.add_parser(NAME, help="the dashboard on a training that runs already",
+                            epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("target", nargs="?", metavar="TARGET", help="PID, path or job:NAME; none: what is found")
+    parser.add_argument("--no-record", action="store_true", help="keep no recording of what is seen")
+    add_headless(parser)
+    add_common(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; 1 where an alarm of `--fail-on` came; 3 nothing to attach to."""
+    from loramon.jobs.folder import find_job
+
+    return show_job(find_job(args.target), args)
+
+
+def show_job(job: Job, args: argparse.Namespace) -> int:
+    """The dashboard on a job of ours; its own status where it ended while we looked on, else 0."""
+    from loramon.clock import SystemClock
+    from loramon.jobs.launch import start_recorder
+
+    was_running = job.state() in ("running", "starting")
+    if was_running:
+        start_recorder(job)
+    status = show(job_session(job, SystemClock(), language(args)), args)
+    if status:
+        return status
+    ending = job.ending
+    if was_running and ending is not None:
+        return ending.status
+    if was_running:
+        from loramon.commands.run import come_back, talk
+
+        talk(come_back(job.name, language(args)))
+    return 0
+
+
+def job_session(job: Job, clock: object, lang: Language) -> LiveSession:
+    """A session on the job's output, with its end as its keeper sees it."""
+    from typing import cast
+
+    from loramon.clock import Clock
+    from loramon.jobs.job_feed import JobFeed
+    from loramon.live import LiveSession
+
+    clock = cast(Clock, clock)
+    return LiveSession([JobFeed(job, clock)], clock, job.name, lang)

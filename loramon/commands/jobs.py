@@ -1,0 +1,107 @@
+"""`loramon jobs`: the jobs that `run` started, newest first, and what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+
+from loramon.commands.options import add_common, language
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from loramon.i18n import Language
+    from loramon.jobs.folder import Job
+
+NAME = "jobs"
+SCHEMA = "loramon.job/1"
+EXAMPLE = """examples:
+  loramon jobs
+  loramon jobs --running --json
+"""
+
+
+def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = sub.add_parser(NAME, help="the jobs that run started, and what became of them",
+                            epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--running", action="store_true", help="only those that still run")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    add_common(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """0, also where there is none."""
+    from loramon.clock import SystemClock
+    from loramon.jobs.folder import every_job
+    from loramon.jobs.launch import start_recorder
+
+    lang = language(args)
+    jobs = [job for job in every_job() if not args.running or job.state() in ("running", "starting")]
+    for job in jobs:
+        if job.state() == "running":
+            start_recorder(job)  # whoever killed it
+    if args.json:
+        for job in jobs:
+            print(json.dumps(to_dict(job)))
+        return 0
+    if not jobs:
+        from loramon.i18n import message
+
+        print(message("jobs.none", lang), file=sys.stderr)
+    from loramon.text import sanitise
+
+    now_s = SystemClock().now_s()
+    for job in jobs:
+        print(sanitise("  ".join(row(job, now_s, lang)), max_chars=300))
+    return 0
+
+
+def row(job: Job, now_s: float, lang: Language) -> list[str]:
+    """Name, state, age, command."""
+    from loramon.units import format_duration_s
+
+    age = format_duration_s(max(0.0, now_s - job.started_s)) if job.started_s is not None else "-"
+    return [f"{job.name:<20}", f"{state_words(job, lang):<24}", f"{age:>8}", shlex.join(job.command)]
+
+
+def state_words(job: Job, lang: Language) -> str:
+    """Running, or how it ended."""
+    from loramon.i18n import message
+
+    state = job.state()
+    return ending_words(job, lang) if state == "ended" else message(f"jobs.state-{state}", lang)
+
+
+def ending_words(job: Job, lang: Language) -> str:
+    """How it ended: its status, the signal, the kernel's kill for want of memory."""
+    import signal
+
+    from loramon.i18n import message
+
+    ending = job.ending
+    if ending is None:
+        return message("jobs.state-lost", lang)
+    if ending.signal is None:
+        return message("jobs.exit-ok", lang) if ending.exit_code == 0 else message("jobs.exit-status", lang, status=ending.exit_code)
+    try:
+        name = signal.Signals(ending.signal).name
+    except ValueError:
+        name = str(ending.signal)
+    return message("jobs.out-of-memory" if name == "SIGKILL" and ending.n_oom_kills else "jobs.exit-signal", lang, signal=name)
+
+
+def to_dict(job: Job) -> dict[str, Any]:
+    """The job for scripts."""
+    process, ending = job.process, job.ending
+    return {
+        "schema": SCHEMA, "name": job.name, "state": job.state(), "pid": process.pid if process else None,
+        "host": process.host if process else None, "started_s": job.started_s,
+        "ended_s": ending.ended_s if ending else None, "exit_code": ending.exit_code if ending else None,
+        "signal": ending.signal if ending else None, "n_oom_kills": ending.n_oom_kills if ending else None,
+        "folder": str(job.folder), "output": str(job.output), "recorder_running": job.is_recorded_now,
+        "pinned": job.is_pinned, "command": job.command, "cwd": job.about.get("cwd"),
+    }  # fmt: skip

@@ -1,0 +1,76 @@
+"""`loramon stop JOB`: ends a job gently, every wait shown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from loramon.commands.options import add_common, language
+from loramon.errors import UserError
+
+NAME = "stop"
+EXIT_STILL_RUNNING = 4
+EXAMPLE = """examples:
+  loramon stop my-lora
+  loramon stop my-lora --wait 300          saving takes its time
+  loramon stop my-lora --kill              no question asked before SIGKILL
+
+SIGINT first (most trainers save on it), then SIGTERM; SIGKILL only after a confirmation or with --kill.
+"""
+
+
+def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    parser = sub.add_parser(NAME, help="ends a job gently",
+                            epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("job", metavar="JOB", help="its name, as `loramon jobs` shows it")
+    parser.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="how long it may take to save after SIGINT (default: 60)")
+    parser.add_argument("--term-wait", type=seconds, default=35.0, metavar="S", help="how long it may take after SIGTERM (default: 35)")
+    parser.add_argument("--kill", action="store_true", help="SIGKILL what is left, without asking")
+    parser.add_argument("--read-only", action="store_true", help="touch no process")
+    add_common(parser)
+    return parser
+
+
+def seconds(text: str) -> float:
+    """A duration from the command line. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e7:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 it has ended; 3 no such job; 4 it still runs."""
+    from loramon.clock import SystemClock
+    from loramon.commands.run import talk
+    from loramon.i18n import message
+    from loramon.jobs.folder import find_job
+    from loramon.jobs.stop import Stopper
+
+    if args.read_only:
+        raise UserError("read-only", "--read-only: nothing is stopped")
+    lang = language(args)
+    job = find_job(args.job)
+    if job.state() == "elsewhere":
+        process = job.process
+        raise UserError("elsewhere", f"{job.name} runs on {process.host if process else 'another host'}; stop it there", EXIT_STILL_RUNNING)
+    if job.process is None:
+        raise UserError("no-such-job", f"{job.name} was never started", 3)
+
+    def confirm(question: str) -> bool:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        print(f"loramon: {question}", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    outcome = Stopper(job, SystemClock(), talk, confirm, args.wait, args.term_wait, args.kill).run()
+    if not outcome.stopped:
+        talk(message("jobs.still-running", lang, name=job.name, pids=" ".join(map(str, outcome.left))))
+        return EXIT_STILL_RUNNING
+    from loramon.commands.jobs import ending_words
+
+    talk(message("jobs.stopped", lang, name=job.name, how=ending_words(job, lang)))
+    return 0

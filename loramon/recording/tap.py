@@ -1,0 +1,134 @@
+"""The tap: what a live session takes in, written to a store in that very order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from loramon.clock import Clock
+from loramon.events import Chunk, GpuSample, HostSample, ProcessEvent, SourceEvent
+from loramon.feeds import Item, NewRun, Quiet
+from loramon.recording.items import process_row, sample_row
+from loramon.recording.store import HEAD_BYTES, Store
+
+MAX_WAITING = 100_000
+THREAD_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """Bytes of a source came; its file holds them."""
+
+    t_s: float
+    source: str
+    offset: int
+    n: int
+    head: bytes
+    path: Path | None
+    folder: str | None
+
+
+class Tap:
+    """Writes what it is given into the store. Pieces that the store knows already (another recorder saw them) are left out."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store = store
+        self._clock = clock
+        self._known = store.recorded_bytes()
+        self._open: dict[str, tuple[float, int, int, int]] = {}
+
+    def take(self, item: Item | GpuSample | HostSample, path: Path | None = None, folder: str | None = None) -> None:
+        """Takes one item as it goes into the engine. `path`: the file of a chunk's source; `folder`: that of its event files."""
+        arrived = self.arrival(item, path, folder)
+        if arrived is not None:
+            self.write(arrived)
+
+    def arrival(self, item: Item | GpuSample | HostSample, path: Path | None, folder: str | None) -> object:
+        """What is to be written of the item, with the time of now; None for what is none of a recording's business."""
+        now_s = self._clock.now_s()
+        if isinstance(item, Chunk):
+            return _Arrived(now_s, item.source, item.offset, len(item.data), item.data[:HEAD_BYTES] if item.offset == 0 else b"", path, folder)
+        if isinstance(item, SourceEvent):
+            return ["s", now_s, item.source, item.change, item.detail, item.n_bytes]
+        if isinstance(item, Quiet):
+            return ["q", now_s, item.source]
+        if isinstance(item, NewRun):
+            return ["n", now_s, item.source, item.run, list(item.left)]
+        if isinstance(item, ProcessEvent):
+            if item.change == "started" and self.store.n_rows:
+                return None  # told by the recorder before us
+            return process_row(item, item.t_s if item.t_s is not None else now_s)
+        if isinstance(item, (GpuSample, HostSample)):
+            return sample_row(item)
+        return None
+
+    def write(self, arrived: object) -> None:
+        """Hands it to the store."""
+        if isinstance(arrived, list):
+            if arrived[0] == "s" and arrived[3] in ("rotated", "truncated", "replaced"):
+                self._known.pop(arrived[2], None)
+            self.store.add(arrived)
+        elif isinstance(arrived, _Arrived):
+            self._piece(arrived)
+
+    def _piece(self, piece: _Arrived) -> None:
+        number = self.store.source(piece.source, "log" if piece.folder is None else "events", piece.path, piece.folder)
+        if piece.head:
+            self.store.head(number, piece.head)
+        known = self._known.get(piece.source, 0)
+        end = piece.offset + piece.n
+        if end <= known:
+            return
+        offset = max(piece.offset, known)
+        self.store.add(["c", round(piece.t_s, 3), number, offset, end - offset])
+
+    def tick(self) -> None:
+        """To be called often."""
+        self.store.tick()
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class ThreadedTap(Tap):
+    """The same for a screen, which must not wait for a disk: a thread of its own writes."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        super().__init__(store, clock)
+        self._waiting: deque[object] = deque()
+        self._n_dropped = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
+        self._thread.start()
+
+    def take(self, item: Item | GpuSample | HostSample, path: Path | None = None, folder: str | None = None) -> None:
+        arrived = self.arrival(item, path, folder)
+        if arrived is None:
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self._n_dropped += 1
+            return
+        self._waiting.append(arrived)
+
+    def tick(self) -> None:
+        """Nothing: the thread does."""
+
+    def _run(self) -> None:
+        while not self._done.wait(THREAD_EVERY_S):
+            self._drain()
+            self.store.tick()
+        self._drain()
+        self.store.close()
+
+    def _drain(self) -> None:
+        for _ in range(len(self._waiting)):
+            self.write(self._waiting.popleft())
+        if self._n_dropped:
+            n, self._n_dropped = self._n_dropped, 0
+            self.store.add(["s", self._clock.now_s(), "recording", "dropped", str(n), None])
+
+    def close(self) -> None:
+        self._done.set()
+        self._thread.join(timeout=5.0)
