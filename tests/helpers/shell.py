@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 NEUTRAL = ("LORAMON_LANG", "NO_COLOR", "TERM", "LC_ALL", "LANG", "PYTHONIOENCODING", "PYTHONUTF8", "COLUMNS", "FORCE_COLOR",
-           "LORAMON_CONFIG", "LORAMON_HOME")  # fmt: skip
+           "LORAMON_CONFIG")  # fmt: skip
 
 
 @dataclass(frozen=True)
