@@ -108,7 +108,8 @@ def test_an_unreadable_file_and_folder(tmp_path: Path) -> None:
     warm = [str(tmp_path / "warm.log"), str(tmp_path / "missing.log")]  # so that all modules are loaded by the one who may
     run = "loramon.cli.main(['diagnose', '--json', *{}])"
     done = python(
-        "-c", f"import os, sys\nimport loramon.cli\n{run.format(warm)}\nsys.stdout.flush()\n{become}\nsys.exit({run.format(paths)})"
+        "-c", f"import os, sys\nimport loramon.cli\n{run.format(warm)}\nsys.stdout.flush()\n{become}\nsys.exit({run.format(paths)})",
+        env={"LORAMON_HOME": str(tmp_path)},
     )
     assert done.status == 2, done.said
     assert [o["error"]["code"] for o in done.objects[2:]] == ["unreadable"] * 3
