@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis
 
 NAME = "diagnose"
+SIDE_BY_SIDE = 4
+"""So many paths are read on all cores; fewer are read before the other processes have started."""
+
 EXAMPLE = """examples:
   loramon diagnose train.log
   loramon diagnose output/my_lora --json
@@ -46,25 +49,43 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("usage", "standard input can be read once only; give - once")
     status = 0
     counts: dict[str, int] = {}
-    for path in _without_twins(args.paths):
-        try:
-            diagnosis = _diagnose(path, args)
-        except UserError as error:
-            status = 2
-            counts["unreadable"] = counts.get("unreadable", 0) + 1
-            _refuse(path, error, args)
-            continue
-        counts[diagnosis.verdict] = counts.get(diagnosis.verdict, 0) + 1
-        if diagnosis.verdict != "healthy":
-            status = max(status, 1)
-        _show(diagnosis, args)
-        if "parser" in diagnosis.run.off:
-            _say(f"{path}: read in part only, its reader failed ({diagnosis.run.off['parser']}); please report it")
-        if diagnosis.run.is_blank and not diagnosis.earlier:
-            _say(f"{path}: nothing of a training is recognised in it; is this the file that the output was redirected to?")
+    for read_status, word in _read_all(_without_twins(args.paths), args):
+        status = max(status, read_status)
+        counts[word] = counts.get(word, 0) + 1
     if args.summary:
         print("  ".join(f"{word} {n}" for word, n in counts.items()))
     return status
+
+
+def _read_all(paths: list[str], args: argparse.Namespace) -> Iterator[tuple[int, str]]:
+    """The exit status and the word of each path, after what is to be said of it was printed, in the order given."""
+    from loramon.commands.side_by_side import printed_by_all
+
+    if len(paths) < SIDE_BY_SIDE or "-" in paths:
+        yield from (_read(path, args) for path in paths)
+        return
+    import loramon.diagnosis
+    import loramon.report.text  # noqa: F401  once, before the processes part
+    from loramon.catalogue.match import load
+
+    load()
+    args.no_color = not wants_colour(args)  # asked of the terminal, which the other processes do not write to
+    yield from printed_by_all(_read, paths, args)
+
+
+def _read(path: str, args: argparse.Namespace) -> tuple[int, str]:
+    """Prints what is to be said of one path; its exit status, and its verdict or `unreadable`."""
+    try:
+        diagnosis = _diagnose(path, args)
+    except UserError as error:
+        _refuse(path, error, args)
+        return 2, "unreadable"
+    _show(diagnosis, args)
+    if "parser" in diagnosis.run.off:
+        _say(f"{path}: read in part only, its reader failed ({diagnosis.run.off['parser']}); please report it")
+    if diagnosis.run.is_blank and not diagnosis.earlier:
+        _say(f"{path}: nothing of a training is recognised in it; is this the file that the output was redirected to?")
+    return int(diagnosis.verdict != "healthy"), diagnosis.verdict
 
 
 def _diagnose(path: str, args: argparse.Namespace) -> Diagnosis:
