@@ -77,7 +77,7 @@ def load(option: str | None = None, environ: Mapping[str, str] | None = None) ->
             return Config()
         raise UserError("config", f"{path}: there is no such configuration file; correct --config or LORAMON_CONFIG") from None
     except OSError as error:
-        if not named and isinstance(error, NotADirectoryError):
+        if not named and (isinstance(error, NotADirectoryError) or not _is_seen(path)):
             return Config()
         raise UserError("config", f"{path}: the configuration cannot be read: {error.strerror or error}") from None
     if len(data) > MAX_BYTES:
@@ -89,6 +89,15 @@ def load(option: str | None = None, environ: Mapping[str, str] | None = None) ->
     except tomllib.TOMLDecodeError as error:
         raise UserError("config", f"{path}: no valid TOML: {error}") from None
     return _table(Config, table, "", path, {"path": path})
+
+
+def _is_seen(path: Path) -> bool:
+    """Whether the file is known to be there: not where its folder is closed to this user (sudo keeps another's HOME)."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
 
 
 def _table(kind: type[Table], table: Mapping[str, Any], where: str, path: Path, given: Mapping[str, Any] | None = None) -> Table:
