@@ -102,6 +102,7 @@ class Diagnosis:
             "facts": facts_of(run, self.said),
             "findings": [self._finding(f) for f in self.said.findings],
             "alarms": [{**a.to_dict(), "t_s": plain(a.t_s)} for a in self.alarms.alarms],
+            "breaks": [b.to_dict() for b in run.breaks()],
             "runs": [self._earlier(r, o) for r, o in self.earlier],
             "coverage": self._coverage(),
         }

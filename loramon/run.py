@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.alarms import AlarmLog, by_step, by_time
+from loramon.breaks import Break, BreakFinder
 from loramon.events import (
     ORIGINS,
     Batch,
@@ -118,6 +119,7 @@ class Run:
         self.tick_source: str | None = None
         self.tick_step = GrowingColumn(np.int64)
         self.tick_t_s = GrowingColumn(np.float64)
+        self._breaks = BreakFinder()
 
     def apply(self, batch: Batch, by_tags: bool = False) -> None:
         """Takes in the events and the progress of a batch; its rows and breaks came in before, up to the first event."""
@@ -186,6 +188,8 @@ class Run:
         """Appends rows to the series they belong to; the steps' times also feed the run's speed."""
         if rows.tag == "step":
             self._tick_rows(source, rows)
+            if source == self.tick_source and rows.steps_known:
+                self._breaks.feed(rows.step, rows.t_s)
         key = (source, rows.tag)
         series = self.series.get(key)
         if series is None:
@@ -214,6 +218,10 @@ class Run:
             self.tick_step.extend(step)
             self.tick_t_s.extend(t_s)
         self.timeline.rows(rows.t_from)
+
+    def breaks(self) -> list[Break]:
+        """Where the steps do not follow on each other: a late start, ways back, steps left out, standstills; in order."""
+        return self._breaks.found(self.breaks_t_s)
 
     def best(self, tag: str = "loss") -> Series | None:
         """The series to show for `loss`: one loss a step before means over an interval before a running mean."""

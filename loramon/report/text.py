@@ -19,6 +19,7 @@ COLOURS = {"note": "2", "warning": "33;1", "critical": "31;1", "healthy": "32;1"
 SHOWN_SETTINGS = ("architecture", "rank", "alpha", "learning_rate", "unet_lr", "text_encoder_lr", "optimizer", "batch_size",
                   "gradient_accumulation_steps", "resolution", "mixed_precision")  # fmt: skip
 KEPT_NOTES = 6
+KEPT_BREAKS = 6
 
 
 class Say(Protocol):
@@ -62,6 +63,7 @@ def page(diagnosis: Diagnosis, style: Style) -> str:
     chart = _chart(diagnosis, style)
     if chart:
         lines += [style.paint(say("report.loss"), "bold"), *chart, ""]
+    lines += _breaks(d["breaks"], style, say)
     if d["runs"]:
         lines += [say("report.earlier", n=len(d["runs"])), *(_earlier(r, style) for r in d["runs"]), ""]
     text = "\n".join(lines).rstrip() + "\n"
@@ -160,6 +162,19 @@ def _chart(diagnosis: Diagnosis, style: Style) -> list[str]:
     width = min(style.width, 100)
     steps, values = series.curve(width - 8)
     return loss_chart(steps, values, width, 12, style.ascii_only)
+
+
+def _breaks(breaks: list[dict[str, Any]], style: Style, say: Say) -> list[str]:
+    """Where the steps do not follow on each other, as charts mark it."""
+    if not breaks:
+        return []
+    lines = [style.paint(say("report.breaks"), "bold")]
+    for b in breaks[:KEPT_BREAKS]:
+        lasted = format_duration_s(b["lasted_s"]) if b["lasted_s"] is not None else "?"
+        lines += wrap(f"{style.mark('note')} {say('break.' + b['kind'], step=b['step'], before=b['from_step'], lasted=lasted)}", style.width, "  ", "    ")
+    if len(breaks) > KEPT_BREAKS:
+        lines.append("  " + say("report.more", n=len(breaks) - KEPT_BREAKS))
+    return [*lines, ""]
 
 
 def _earlier(run: dict[str, Any], style: Style) -> str:

@@ -31,10 +31,11 @@ class Curve:
             x_unit = "step"
         alarms = tuple((a["id"], a["severity"], a["step"]) for a in d["alarms"])
         checkpoints = tuple(c.step for c in diagnosis.run.checkpoints if c.step is not None)
-        key = (id(series), series.n_rows, series.last, alarms, checkpoints, x_unit)
+        breaks = tuple((b["kind"], b["step"], b["from_step"]) for b in d["breaks"])
+        key = (id(series), series.n_rows, series.last, alarms, checkpoints, breaks, x_unit)
         if key != self._key:
             self._key = key
-            self._data = _data(series, alarms, checkpoints, x_unit, diagnosis.run.setting("resume"))
+            self._data = _data(series, alarms, checkpoints, breaks, x_unit, diagnosis.run.setting("resume"))
         return self._data
 
 
@@ -45,7 +46,7 @@ def has_times(series: Series) -> bool:
 
 
 def _data(series: Series, alarms: tuple[tuple[str, str, int | None], ...], checkpoints: tuple[int, ...],
-          x_unit: XUnit, resumed_from: object) -> ChartData:  # fmt: skip
+          breaks: tuple[tuple[str, int, int | None], ...], x_unit: XUnit, resumed_from: object) -> ChartData:  # fmt: skip
     steps, values, times = series.step.astype(np.float64), series.value, series.t_s
     if x_unit == "time":
         x = np.maximum.accumulate(times) - times[0]
@@ -60,7 +61,12 @@ def _data(series: Series, alarms: tuple[tuple[str, str, int | None], ...], check
         if step is not None and severity != "note":
             kind: MarkKind = "nan" if id in NAN_IDS else "alarm-critical" if severity == "critical" else "alarm-warning"
             marks.append(Mark(_at(step, steps, x, x_unit), kind, id))
-    if resumed_from and len(x):
+    for what, step, from_step in breaks:
+        is_gap = what in ("skip", "pause")
+        at = _at(from_step if is_gap and from_step is not None else step, steps, x, x_unit)
+        # the first loss may be told some steps behind the start
+        marks.append(Mark(max(at, float(x[0])) if len(x) and not is_gap else at, "gap" if is_gap else "resume", what))
+    if resumed_from and len(x) and not any(b[0] == "start" for b in breaks):
         marks.append(Mark(float(x[0]), "resume"))
     return ChartData(x, values, None, tuple(marks), x_unit)
 

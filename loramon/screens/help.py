@@ -11,9 +11,11 @@ from loramon.screens.page import Page
 from loramon.screens.rows import Row, hanging
 from loramon.screens.snapshot import Snapshot
 from loramon.screens.words import MARKS, Words
+from loramon.widgets.chart_data import MarkKind
 from loramon.widgets.key_bar import KeyBar
 from loramon.widgets.lines import Lines
 from loramon.widgets.pager import Pager
+from loramon.widgets.picture import MARKS as CHART_MARKS
 from loramon.widgets.title import Title
 
 KEYS = (
@@ -25,6 +27,10 @@ KEYS = (
     ("log", (("Up Down PgUp g G", "move"), ("Left Right", "sideways"), ("f", "follow"), ("n N", "matches"), ("e", "line"))),
 )  # fmt: skip
 KEY_CELLS = 18
+LANE: tuple[tuple[tuple[MarkKind, ...], str], ...] = (
+    (("alarm-warning", "alarm-critical", "nan"), "mark-alarm"), (("checkpoint",), "mark-checkpoint"), (("resume",), "mark-resume"), (("gap",), "mark-gap"),
+)  # fmt: skip
+"""Marks above the chart's axis and what is said of them."""
 
 
 def help_rows(words: Words, width: int) -> list[Row]:
@@ -40,6 +46,8 @@ def help_rows(words: Words, width: int) -> list[Row]:
     rows += hanging(words.say("mark-health"), width, "", f"  {shapes:<{KEY_CELLS}}", "bold")
     rows += hanging(words.say("mark-redraws"), width, "", f"  {'×12':<{KEY_CELLS}}", "bold")
     rows += hanging(words.say("mark-raw"), width, "", f"  {words.say('loss'):<{KEY_CELLS}}", "bold")
+    for kinds, said in LANE:
+        rows += hanging(words.say(said), width, "", f"  {' '.join(CHART_MARKS[kind].glyph for kind in kinds):<{KEY_CELLS}}", "bold")
     return rows
 
 

@@ -4,6 +4,7 @@ import pytest
 from driving import ALARM_S, HEALTHY_S, drive, of_screen
 from fixture_logs import LOGS
 from rich.cells import cell_len
+from tfevents_writer import event, record, simple
 
 from loramon.screens.look import ANSI, LIGHT, Look
 
@@ -85,6 +86,36 @@ class TestFindingsBeside:
         log = tmp_path / "train.log"
         log.write_bytes(b"steps:  10%|#  | 1/10 [00:01<00:09,  1.0it/s, avr_loss=0.1]\r")
         assert "Cannot tell" in "\n".join(of_screen(log, size=(160, 45), played_s=5))
+
+
+class TestMarks:
+    """What happened to the steps stands on the chart where it happened, in the row above its axis."""
+
+    def lane(self, *paths, keys=()):
+        rows = of_screen(*paths, keys=keys, played_s=3)
+        below = next(i for i, row in enumerate(rows) if row.startswith("── Log"))
+        return rows[below - 2]
+
+    def test_a_standstill_is_marked_on_both_axes(self):
+        log = LOGS / "kohya" / "stall-then-recover.log"
+        assert "~" in self.lane(log) and "~" in self.lane(log, keys=("x",))
+
+    def test_so_is_the_step_at_which_a_run_was_resumed(self):
+        assert "▸" in self.lane(LOGS / "hf-trainer" / "5.23-resume.log")
+
+    def test_a_way_back_and_missing_steps(self, tmp_path):
+        steps = [*range(1, 201), *range(151, 301), *range(401, 501)]
+        records = [record(event(n, simple("loss/current", 0.1 + n % 9 / 100), wall_time=1.79e9 + i)) for i, n in enumerate(steps)]
+        (tmp_path / "events.out.tfevents.1790000000.host").write_bytes(b"".join(records))
+        lane = self.lane(tmp_path)
+        assert lane.count("▸") == 1 and lane.count("~") == 1 and lane.index("▸") < lane.index("~")
+
+    def test_a_healthy_log_has_none_of_them(self):
+        assert not set("~▸") & set(self.lane(KOHYA_HEALTHY))
+
+    def test_the_help_page_says_what_they_mean(self):
+        text = "\n".join(of_screen(keys=("question_mark",), size=(100, 60)))
+        assert "~" in text and "resumed" in text
 
 
 class TestTheSources:
