@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loramon.catalogue.match import load
 from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS, loss_divergence
@@ -17,7 +19,7 @@ from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, Se
 from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import Batch, Chunk, Event, GpuSample, Place, ProcessEvent, Rows, SourceEvent, Told
+from loramon.events import Batch, Chunk, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
@@ -35,24 +37,30 @@ MAX_STRIDE_S = 32
 END_SEQ = 1 << 40
 """The exit status comes behind everything that was printed."""
 
-GPU_FIELDS = ("memory_used_bytes", "memory_total_bytes", "memory_shared_bytes", "utilization_gpu_pct", "utilization_memory_pct",
-              "power_w", "power_limit_w", "sm_clock_mhz", "sm_clock_max_mhz", "temperature_c", "clock_event_reasons",
-              "pcie_rx_bytes_per_s", "pcie_tx_bytes_per_s", "pstate", "index")  # fmt: skip
 
+class SampleColumns:
+    """Samples of one kind as columns by field name, NaN where absent, in order of arrival; all on one clock (Unix
+    seconds). `words`: the newest text of each field that is none of numbers."""
 
-class GpuColumns:
-    """GPU samples as columns, in order of arrival; all on one clock (Unix seconds)."""
-
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Sample]) -> None:
+        self._words = tuple(f.name for f in fields(kind) if "str" in str(f.type))
         self.t_s = GrowingColumn(np.float64)
-        self.columns = {name: GrowingColumn(np.float64) for name in GPU_FIELDS}
-        self.name: str | None = None
+        self.columns = {f.name: GrowingColumn(np.float64) for f in fields(kind) if f.name not in (*self._words, "t_s")}
+        self.words: dict[str, str] = {}
 
-    def extend(self, samples: Sequence[GpuSample]) -> None:
+    def extend(self, samples: Sequence[Sample]) -> None:
         self.t_s.extend(np.array([s.t_s for s in samples], np.float64))
         for name, column in self.columns.items():
             column.extend(np.array([math.nan if (v := getattr(s, name)) is None else float(v) for s in samples]))
-        self.name = self.name or next((s.name for s in samples if s.name), None)
+        for name in self._words:
+            said = next((word for s in reversed(samples) if (word := getattr(s, name))), None)
+            if said is not None:
+                self.words[name] = said
+
+    def as_of(self, wall_s: float) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+        """Times and columns of what was taken by then."""
+        n = int(np.searchsorted(self.t_s.view, wall_s, "right"))
+        return self.t_s.view[:n], {name: column.view[:n] for name, column in self.columns.items()}
 
 
 class Engine:
@@ -64,7 +72,8 @@ class Engine:
         self.catalogue = load()
         self.logs: dict[str, LogLane] = {}
         self.events: dict[str, EventsLane] = {}
-        self.gpu = GpuColumns()
+        self.gpu = SampleColumns(GpuSample)
+        self.host = SampleColumns(HostSample)
         self.source_events: list[SourceEvent] = []
         self._dead: set[str] = set()
         self.on_told: Callable[[Told], None] | None = None
@@ -88,10 +97,13 @@ class Engine:
 
     # ------------------------------------------------------------ what goes in
 
-    def feed(self, item: Chunk | SourceEvent | GpuSample | ProcessEvent, events_of: str | None = None) -> None:
+    def feed(self, item: Chunk | SourceEvent | Sample | ProcessEvent, events_of: str | None = None) -> None:
         """Takes in one item, in order of arrival. `events_of`: the chunk belongs to the event files of this folder."""
         if isinstance(item, GpuSample):
             self.gpu.extend([item])
+            return
+        if isinstance(item, HostSample):
+            self.host.extend([item])
             return
         if isinstance(item, SourceEvent):
             self._source_event(item)
@@ -292,16 +304,18 @@ class Engine:
         steps = run.tick_t_s.view
         n = int(np.searchsorted(steps, as_of_s, "right"))
         view = TickView(as_of_s, steps[:n], run.tick_step.view[:n], run.breaks_t_s, facts=facts)
-        if self.gpu.t_s.n:
+        if self.gpu.t_s.n or self.host.t_s.n:
             offset = run.timeline.offset_s
             if offset is None:
-                first = float(self.gpu.t_s.view[0])
+                first = min(float(samples.t_s.view[0]) for samples in (self.gpu, self.host) if samples.t_s.n)
                 offset = first - self._first_tick_s
                 run.timeline.t_from = "start"
-            wall = self.gpu.t_s.view
-            m = int(np.searchsorted(wall, as_of_s + offset, "right"))
-            view.gpu_t_s = wall[:m] - offset
-            view.gpu = {name: column.view[:m] for name, column in self.gpu.columns.items()}
+            if self.gpu.t_s.n:
+                wall, view.gpu = self.gpu.as_of(as_of_s + offset)
+                view.gpu_t_s = wall - offset
+            if self.host.t_s.n:
+                wall, view.host = self.host.as_of(as_of_s + offset)
+                view.host_t_s = wall - offset
         for detector in list(self._ticked):
             if detector.needs_gpu and view.gpu_t_s is None:
                 continue
@@ -318,7 +332,8 @@ class Engine:
                 self._tell(TICKS, told)
 
     def _tick_facts(self) -> dict[str, object]:
-        facts = {name: fact.value for name, fact in self.run.facts.items()}
+        facts: dict[str, object] = {name: fact.value for name, fact in self.run.facts.items()}
+        facts |= {name: word for name, word in self.gpu.words.items() if name in ("driver_model", "platform")}
         optimizer = self.run.setting("optimizer")
         return facts if optimizer is None else {**facts, "optimizer": optimizer}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from loramon.clock import Clock
 from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
 from loramon.engine import Engine
-from loramon.events import Alarm, Chunk, End, ProcessEvent, Progress, SourceEvent, Told
+from loramon.events import Alarm, Chunk, End, GpuSample, HostSample, ProcessEvent, Progress, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
 from loramon.i18n import Language
 from loramon.live_excerpts import LiveExcerpts
@@ -45,7 +45,8 @@ MAX_NOTICES = 500
 class LiveSession:
     """One training on its way through the engine.
 
-    `revision` grows with every change that a screen could show. `notices`: what happened to the sources, oldest first.
+    `revision` grows with every change that a screen could show but the telemetry, whose own is `telemetry_revision`: a
+    reading a second must not form the opinion anew. `notices`: what happened to the sources, oldest first.
     `has_data`: something was read, so that a verdict means something.
     `recording_note`: what the recording is and that nothing is running, where `is_recording`.
     """
@@ -66,6 +67,7 @@ class LiveSession:
         self.log = LogView()
         self.notices: list[Notice] = []
         self.revision = 0
+        self.telemetry_revision = 0
         self._excerpts = LiveExcerpts(self._log_files, self.log)
         self._heard: dict[str, float] = {}
         self._off: set[tuple[int, str]] = set()
@@ -107,7 +109,7 @@ class LiveSession:
                 self._measure(n_bytes, now_s - at_s, budget_s)
                 if not items:
                     break
-                self.revision += 1
+                self.revision += any(not isinstance(item, (GpuSample, HostSample)) for item in items)
                 if now_s - began_s >= budget_s / 2:  # the next piece may take the other half
                     return True
         self._after()
@@ -151,6 +153,9 @@ class LiveSession:
             self._source_event(feed, item)
         elif isinstance(item, ProcessEvent):
             self._guard("engine", lambda: self.engine.feed(item))
+        elif isinstance(item, (GpuSample, HostSample)):
+            self.telemetry_revision += 1
+            self._guard("telemetry", lambda: self.engine.feed(item))
         elif isinstance(item, Notice):
             self._say(item)
         elif isinstance(item, Quiet):
@@ -246,6 +251,7 @@ class LiveSession:
 
     def _on_told(self, told: Told) -> None:
         self._n_told += 1
+        self.revision += 1
 
     # ------------------------------------------------------------ what is shown
 

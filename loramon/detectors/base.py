@@ -77,6 +77,7 @@ class TickView:
     float64 seconds and int64 steps, both rising within a stretch. `breaks_t_s`: moments at which other work (sampling,
     validation, saving, an epoch's start) stood between two steps; the gap around such a moment is no step time.
     `gpu`: GPU samples as columns by field name of `GpuSample`, NaN where absent, one row a sample of this run's GPU.
+    `host`: samples of the host and the job's processes likewise, by field name of `HostSample`.
     `facts`: what is known of the platform (`driver_model`, `platform`) and the run.
     """
 
@@ -86,6 +87,8 @@ class TickView:
     breaks_t_s: Sequence[float] = ()
     gpu_t_s: NDArray[np.float64] | None = None
     gpu: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    host_t_s: NDArray[np.float64] | None = None
+    host: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
 
 

@@ -39,13 +39,13 @@ class Tap:
         self._known = store.recorded_bytes()
         self._open: dict[str, tuple[float, int, int, int]] = {}
 
-    def take(self, item: Item | GpuSample | HostSample, path: Path | None = None, folder: str | None = None) -> None:
+    def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> None:
         """Takes one item as it goes into the engine. `path`: the file of a chunk's source; `folder`: that of its event files."""
         arrived = self.arrival(item, path, folder)
         if arrived is not None:
             self.write(arrived)
 
-    def arrival(self, item: Item | GpuSample | HostSample, path: Path | None, folder: str | None) -> object:
+    def arrival(self, item: Item, path: Path | None, folder: str | None) -> object:
         """What is to be written of the item, with the time of now; None for what is none of a recording's business."""
         now_s = self._clock.now_s()
         if isinstance(item, Chunk):
@@ -103,7 +103,7 @@ class ThreadedTap(Tap):
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
-    def take(self, item: Item | GpuSample | HostSample, path: Path | None = None, folder: str | None = None) -> None:
+    def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> None:
         arrived = self.arrival(item, path, folder)
         if arrived is None:
             return
