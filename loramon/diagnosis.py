@@ -28,6 +28,7 @@ from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
 from loramon.symptoms import nan_step
 from loramon.triage import Opinion, opinion
+from loramon.weights import PEFT_CONFIG, WeightsRead, read_weights
 
 SCHEMA = "loramon.diagnosis/1"
 CHUNK_BYTES = 1 << 19
@@ -59,6 +60,8 @@ class Diagnosis:
     lang: Language = "en"
     earlier: list[tuple[Run, Opinion]] = field(default_factory=list)
     cannot_tell: list[dict[str, str]] = field(default_factory=list)
+    weights: WeightsRead | None = None
+    """What was read of a LoRA file, where the source is one."""
 
     @property
     def run(self) -> Run:
@@ -104,6 +107,7 @@ class Diagnosis:
             "alarms": [{**a.to_dict(), "t_s": plain(a.t_s)} for a in self.alarms.alarms],
             "breaks": [b.to_dict() for b in run.breaks()],
             "runs": [self._earlier(r, o) for r, o in self.earlier],
+            "weights": self.weights.to_dict() if self.weights is not None else None,
             "coverage": self._coverage(),
         }
 
@@ -166,13 +170,19 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
         from loramon.sources.telemetry_log import read_telemetry
 
         engine.feed_gpu(read_telemetry(Path(telemetry)).samples)
+    weights = read_weights(engine.run, source.weights, source.name) if source.weights is not None else None
     read(engine, source)
     _refuse_empty_events(engine, source)
+    if source.weights is not None and (beside := source.weights.with_name(PEFT_CONFIG)).is_file():
+        source.configs.append(beside)
     if run_config is not None:
         source.configs.append(Path(run_config))
     read_configs(engine.run, source.configs)
     now = (clock or SystemClock()).now_s()
-    return conclude(engine, source, lang, now)
+    diagnosis = conclude(engine, source, lang, now)
+    if weights is not None:
+        diagnosis.weights, diagnosis.cannot_tell = weights, []
+    return diagnosis
 
 
 def read(engine: Engine, source: Source) -> None:
@@ -194,7 +204,7 @@ def read(engine: Engine, source: Source) -> None:
 def _refuse_empty_events(engine: Engine, source: Source) -> None:
     """Event files in which nothing could be read are unreadable, not healthy."""
     files = [f for lane in engine.events.values() for f in lane.files.values()]
-    if source.logs or any(lane.tags for lane in engine.events.values()) or any(f.offset and not f.n_corrupt for f in files):
+    if not source.events or source.logs or any(lane.tags for lane in engine.events.values()) or any(f.offset and not f.n_corrupt for f in files):
         return
     if any(f.n_corrupt for f in files):
         raise UserError("corrupt", f"{source.name}: a damaged event file; nothing in it could be read")

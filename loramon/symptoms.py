@@ -12,7 +12,7 @@ from loramon.series import Series
 PASSED = {"loss-nan": "loss-nan-transient", "loss-divergence": "loss-spike"}
 """What it is called once it came back."""
 
-CONFIDENCE = {"loss-nan": 0.97}
+CONFIDENCE = {"loss-nan": 0.97, "weights-nan": 1.0, "nothing-trained": 0.97, "corrupt-weights": 1.0}
 TAGS_OF = {
     "loss-nan": ("loss", "loss_mean", "grad_norm"), "loss-divergence": ("loss", "loss_mean"),
     "grad-explosion": ("grad_norm",), "loss-flat": ("lr", "d_lr", "key_norm"),

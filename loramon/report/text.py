@@ -10,6 +10,7 @@ from loramon.diagnosis import Diagnosis
 from loramon.i18n import Language, message
 from loramon.report.ascii import to_ascii
 from loramon.report.chart import loss_chart
+from loramon.report.weights import weights_lines
 from loramon.report.wrap import wrap
 from loramon.text import cells, sanitise
 from loramon.units import format_duration_s
@@ -60,6 +61,9 @@ def page(diagnosis: Diagnosis, style: Style) -> str:
     for finding in findings:
         lines += [*_finding(finding, style, say), ""]
     lines += _notes([f for f in d["findings"] if f["severity"] == "note"], style, say)
+    if d["weights"] is not None:
+        rows = [row for line in weights_lines(d["weights"], say) for row in wrap(line, style.width, "  ", "    ")]
+        lines += [style.paint(say("weights.title"), "bold"), *rows, ""]
     chart = _chart(diagnosis, style)
     if chart:
         lines += [style.paint(say("report.loss"), "bold"), *chart, ""]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loramon.errors import UserError
+from loramon.sources.safetensors import is_safetensors
 
 MAX_DEPTH = 8
 MAX_FILES = 20_000
@@ -24,6 +25,7 @@ _LOG_NAME = re.compile(r"(?:.*\.(?:log|out|err|txt)|nohup\.out|.*\.[oe]\d*|outpu
 _NO_LOG = re.compile(r"(?:LISTING|README|requirements.*|caption.*|prompt.*|LICENSE.*|.*metadata.*|merges|vocab.*|special_tokens.*)\.(?:txt|md)$", re.I)
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"SQLite format", b"\x7fELF", b"RIFF", b"%PDF", b"\x80\x02",
           b"\x80\x03", b"\x80\x04", b"\x80\x05")  # fmt: skip
+_PICKLES = (".pt", ".ckpt", ".bin", ".pth", ".pkl")
 _NULS = re.compile(rb"\0+")
 _PAIRS = ((".out", ".err"), (".o", ".e"))
 _FIRST = ("stdout", "nohup", "train", "output", "console", "slurm", "run", "log")
@@ -39,6 +41,7 @@ class Source:
     events: list[Path] = field(default_factory=list)
     events_folder: Path | None = None
     configs: list[Path] = field(default_factory=list)
+    weights: Path | None = None
     other_runs: int = 0
 
 
@@ -58,8 +61,21 @@ def discover(path: Path, name: str | None = None) -> Source:
         raise UserError("unreadable", f"{name}: neither a file nor a folder (a pipe, socket or device cannot be read twice; use - for standard input)")
     if _EVENTS.search(path.name) or _is_events(path):
         return Source(name, events=[path], events_folder=path.parent)
+    if _is_weights(path):
+        return Source(name, weights=path)
     _refuse_unreadable(path, name)
     return Source(name, logs=pair(path))
+
+
+def _is_weights(path: Path) -> bool:
+    """A safetensors file, by its name or by its first bytes."""
+    if path.name.lower().endswith(".safetensors"):
+        return True
+    try:
+        with path.open("rb") as file:
+            return is_safetensors(file.read(9))
+    except OSError:
+        return False
 
 
 def pair(path: Path) -> list[Path]:
@@ -85,6 +101,9 @@ def _refuse_unreadable(path: Path, name: str) -> None:
         raise UserError("unreadable", f"{name}: {error.strerror or error}") from None
     if not head.strip() and len(head) < HEAD_BYTES:
         raise UserError("empty", f"{name}: the file is empty; was the training's output redirected here? (cmd > log 2>&1)")
+    if path.suffix.lower() in _PICKLES and (head.startswith(b"PK\x03\x04") or head[:1] == b"\x80"):
+        why = "weights as a Python pickle: opening one runs whatever it holds, so loramon never does"
+        raise UserError("binary", f"{name}: {why}; give the .safetensors file, the training's log or its output folder")
     if _is_binary(head):
         raise UserError("binary", f"{name}: a binary file, not a log; give the training's text output, its event files or its output folder")
 

@@ -45,10 +45,11 @@ UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "only newlines": (lambda p: p.write_bytes(b"\r\n\n  \n"), "empty"),
     "a PNG": (lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + RANDOM), "binary"),
     "random bytes": (lambda p: p.write_bytes(RANDOM), "binary"),
-    "safetensors": (
+    "safetensors without a tensor": (
         lambda p: p.write_bytes((64).to_bytes(8, "little") + b'{"__metadata__":{"ss_steps":"100"}}' + b" " * 30 + RANDOM),
-        "binary",
+        "corrupt",
     ),
+    "a pickle of weights": (lambda p: p.with_name("events.pt").write_bytes(b"PK\x03\x04" + RANDOM), "binary"),
     "a gzip": (lambda p: p.write_bytes(b"\x1f\x8b\x08\0" + RANDOM), "binary"),
     "nothing but NUL": (lambda p: p.write_bytes(b"\0" * 70_000), "binary"),
     "a FIFO": (lambda p: os.mkfifo(p), "unreadable"),
