@@ -55,6 +55,10 @@ class PathFeed:
     def logs(self) -> dict[str, Path]:
         return {log.name: log.path for log in self._logs}
 
+    def files(self) -> list[Path]:
+        """All files that are followed."""
+        return [file.path for file in (*self._logs, *self._events)]
+
     def configs(self) -> list[Path]:
         return self._configs
 

@@ -67,8 +67,8 @@ def job_session(job: Job, clock: object, lang: Language) -> LiveSession:
     from typing import cast
 
     from loramon.clock import Clock
-    from loramon.jobs.job_feed import JobFeed
+    from loramon.jobs.job_feed import JobFeed, job_telemetry
     from loramon.live import LiveSession
 
     clock = cast(Clock, clock)
-    return LiveSession([JobFeed(job, clock)], clock, job.name, lang)
+    return LiveSession([JobFeed(job, clock), job_telemetry(job, clock)], clock, job.name, lang)

@@ -28,6 +28,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser = sub.add_parser(NAME, help="a training as it runs: log files, TensorBoard folders, output folders",
                             epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard folder or output folder of one training; - reads standard input")
+    parser.add_argument("--no-telemetry", action="store_true", help="leave this machine's GPUs alone (the training runs on another one)")
     add_headless(parser)
     add_common(parser)
     return parser
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from loramon.watching import watch_session
 
     try:
-        session = watch_session(args.paths, SystemClock(), language(args), formats(args))
+        session = watch_session(args.paths, SystemClock(), language(args), formats(args), telemetry=not args.no_telemetry)
     except OSError as error:
         raise UserError("unreadable", f"standard input cannot be kept in a temporary file: {error.strerror or error}") from None
     return show(session, args)

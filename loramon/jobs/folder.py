@@ -86,6 +86,12 @@ class Job:
         return _number(self.about.get("started_s"))
 
     @property
+    def cwd(self) -> Path | None:
+        """The folder that it was started in, None where that was not kept."""
+        found = self.about.get("cwd")
+        return Path(found) if isinstance(found, str) and found else None
+
+    @property
     def output(self) -> Path:
         return self.folder / OUTPUT
 

@@ -8,8 +8,20 @@ from loramon.clock import Clock
 from loramon.events import Chunk, ProcessEvent
 from loramon.feeds import FollowedFile, Item
 from loramon.jobs.folder import Job
+from loramon.jobs.identity import is_alive
+from loramon.telemetry import TelemetryFeed, live_telemetry
 
 LOOK_S = 1.0
+
+
+def job_telemetry(job: Job, clock: Clock) -> TelemetryFeed:
+    """What this machine tells of a job that runs on it."""
+
+    def roots() -> list[int]:
+        process = job.process
+        return [process.pid] if process is not None and is_alive(process) else []
+
+    return live_telemetry(clock, roots, job.cwd or job.folder)
 
 
 class JobFeed:

@@ -12,7 +12,7 @@ from types import FrameType
 from loramon.clock import Clock
 from loramon.i18n import Language
 from loramon.jobs.folder import Job
-from loramon.jobs.job_feed import JobFeed
+from loramon.jobs.job_feed import JobFeed, job_telemetry
 from loramon.live import LiveSession
 from loramon.recording.made_by import made_by
 from loramon.recording.store import Store
@@ -48,7 +48,7 @@ class Recorder:
 
     def __init__(self, job: Job, clock: Clock, lang: Language) -> None:
         self._job, self._clock = job, clock
-        self.session = LiveSession([JobFeed(job, clock)], clock, job.name, lang)
+        self.session = LiveSession([JobFeed(job, clock), job_telemetry(job, clock)], clock, job.name, lang)
         self._store: Store | None = None
         with contextlib.suppress(OSError):
             self._store = Store(job.recording, clock, {"name": job.name, "kind": "run"})
