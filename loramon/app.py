@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import signal
 import sys
@@ -38,6 +39,7 @@ from loramon.widgets.chart import Chart
 from loramon.widgets.chart_data import WORDS, Options, XUnit
 
 PUMP_EVERY_S = 0.1
+SILENT_S = 1.0
 CHART_EVERY_S = 0.5
 CHART_EVERY_SSH_S = 1.0
 MESSAGE_S = 10.0
@@ -86,6 +88,7 @@ class Dashboard(App[int]):
         self._message = ""
         self._message_until_s = 0.0
         self.n_pumps = 0
+        self._revision, self._looked_at_s = -1, -1e9
         for theme in themes():
             self.register_theme(theme)
         self.theme = look.theme
@@ -109,14 +112,23 @@ class Dashboard(App[int]):
                 # not on Windows, and not where the app runs outside the main thread
                 with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
                     loop.add_signal_handler(number, self.exit, 128 + number, 128 + number)
-        self.set_interval(PUMP_EVERY_S, self.tick)
-        self.call_later(self.tick)
+        self.call_later(self._beat, loop, contextvars.copy_context())
+
+    def _beat(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
+        """Ten times a second. A callback of the loop: a timer of Textual's passes a message each time, which costs more than a look at a silent file."""
+        if self._exit:
+            return
+        self.tick()
+        loop.call_later(PUMP_EVERY_S, self._beat, loop, context, context=context)
 
     def tick(self) -> None:
-        """Takes in what came, then shows it."""
+        """Takes in what came, then shows it; where nothing came, what time alone changes is looked at once a second."""
         if not self._backlog:
             self._pump()
-        self.redraw()
+        now_s = self.clock.monotonic_s()
+        if self.session.revision != self._revision or self._chart_waits or now_s - self._looked_at_s >= SILENT_S:
+            self._revision, self._looked_at_s = self.session.revision, now_s
+            self.redraw()
 
     def _pump(self) -> None:
         self._backlog = False
@@ -191,6 +203,7 @@ class Dashboard(App[int]):
     def say(self, text: str, lasting: bool = False) -> None:
         """Says something on the screen in front for a while, or from now on."""
         self._message = text
+        self._looked_at_s = -1e9  # the next look shows it
         self._message_until_s = float("inf") if lasting else self.clock.monotonic_s() + MESSAGE_S
 
     @property

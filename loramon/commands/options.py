@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 
+from loramon.errors import UserError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from loramon.config import Config
@@ -19,8 +21,16 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lang", choices=("en", "ja"), help="language of texts (default: LORAMON_LANG, the configuration, then the locale)")
     group.add_argument("--ascii", action="store_true", help="plain ASCII, no block or braille characters")
     group.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR, a pipe, TERM=dumb)")
+    group.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal (selecting and copying)")
+    group.add_argument("--read-only", action="store_true", help="no key and no command can start, signal or write to a training")
     group.add_argument("--config", metavar="FILE", help="loramon's own configuration (default: LORAMON_CONFIG, then the user's config folder)")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def refuse_read_only(args: argparse.Namespace, what: str) -> None:
+    """For commands that touch a training. Raises UserError where `--read-only` was given."""
+    if args.read_only:
+        raise UserError("read-only", f"--read-only was given: {what}")
 
 
 def config(args: argparse.Namespace) -> Config:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from loramon.commands.headless import add_headless, is_headless
-from loramon.commands.options import add_common, language
+from loramon.commands.options import add_common, language, refuse_read_only
 from loramon.errors import UserError
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 
 def run(args: argparse.Namespace) -> int:
     """The job's status when it ends while we look on, 128+n for a signal; 0 where we left earlier; 126, 127 cannot start."""
+    refuse_read_only(args, "nothing is started; to look at a training that runs: loramon attach, loramon watch PATH")
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words or not words[0]:
         raise UserError("usage", "nothing to run; give the command behind --, as in: loramon run -- python train.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from loramon.commands.options import add_common, language
+from loramon.commands.options import add_common, language, refuse_read_only
 from loramon.errors import UserError
 
 NAME = "stop"
@@ -26,7 +26,6 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="how long it may take to save after SIGINT (default: 60)")
     parser.add_argument("--term-wait", type=seconds, default=35.0, metavar="S", help="how long it may take after SIGTERM (default: 35)")
     parser.add_argument("--kill", action="store_true", help="SIGKILL what is left, without asking")
-    parser.add_argument("--read-only", action="store_true", help="touch no process")
     add_common(parser)
     return parser
 
@@ -50,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from loramon.jobs.folder import find_job
     from loramon.jobs.stop import Stopper
 
-    if args.read_only:
-        raise UserError("read-only", "--read-only: nothing is stopped")
+    refuse_read_only(args, "nothing is stopped")
     lang = language(args)
     job = find_job(args.job)
     if job.state() == "elsewhere":

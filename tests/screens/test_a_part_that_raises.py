@@ -33,7 +33,7 @@ class TestPump:
         text = drive(test, size=(160, 45))
         assert "ValueError" in text and "\x1b" not in text
         assert "CRITICAL" in text, "what came after the error was read"
-        (file,) = state.iterdir()
+        (file,) = (path for path in state.iterdir() if path.is_file())
         assert stat.S_IMODE(file.stat().st_mode) == 0o600 and "ValueError" in file.read_text()
 
     def test_what_fails_again_and_again_is_tried_no_longer_and_the_screen_lives(self):
@@ -102,7 +102,7 @@ class TestDying:
 
         with pytest.raises(RuntimeError):  # the pilot hands the error on
             drive(test)
-        (file,) = state.iterdir()
+        (file,) = (path for path in state.iterdir() if path.is_file())
         assert "RuntimeError: of 9" in file.read_text() and "hf_sesame" not in file.read_text()
         assert "RuntimeError" in notes[0] and str(file) in notes[0] and "not touched" in notes[0]
 
