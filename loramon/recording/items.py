@@ -10,7 +10,8 @@
 | `g`, `h` | `["g", t, {fields}]` | a sample of a GPU, of the host |
 | `j` | `["j", t, wall_s, monotonic_s]` | the clocks went apart: set anew, or the machine was suspended |
 
-`t` is Unix time in seconds. A reader skips and counts letters that it does not know: a newer version wrote them.
+`t` is Unix time in seconds. A reader skips and counts letters that it does not know: a newer version wrote them. A
+block says which letters it holds in columns (`columnar`); all others lie as JSON, in their order.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ Row = list[Any]
 KNOWN = "csqnpghj"
 SAMPLES = {"g": GpuSample, "h": HostSample}
 MISSING = float("nan")
+COLUMNAR = "cgh"
 
 
 def sample_row(sample: GpuSample | HostSample) -> Row:
@@ -65,7 +67,7 @@ def pack_rows(rows: Sequence[Row]) -> bytes:
     pieces = [row for row in rows if row[0] == "c"]
     for name, at in (("source", 2), ("offset", 3), ("n", 4)):
         columns[name] = np.array([row[at] for row in pieces], np.int64)
-    rest: list[Any] = [row[2:] for row in rows if row[0] not in "cgh"]
+    rest: list[Any] = [row[2:] for row in rows if row[0] not in COLUMNAR]
     words: dict[str, list[Any]] = {}
     whole: list[str] = []
     for letter in SAMPLES:
@@ -78,7 +80,7 @@ def pack_rows(rows: Sequence[Row]) -> bytes:
                     whole.append(letter + name)
             else:
                 words[letter + name] = _runs(values)
-    return pack(columns, {"rows": rest, "words": words, "whole": whole})
+    return pack(columns, {"rows": rest, "words": words, "whole": whole, "columnar": COLUMNAR})
 
 
 def _runs(values: list[Any]) -> list[Any]:
@@ -99,6 +101,7 @@ def unpack_rows(block: bytes) -> Iterator[Row]:
     pieces = zip(columns["source"].tolist(), columns["offset"].tolist(), columns["n"].tolist(), strict=False)
     held: Any = about.get("rows") or []
     rest = iter(held)
+    columnar = str(about.get("columnar", COLUMNAR))
     samples = {letter: _samples(columns, about, letter) for letter in SAMPLES}
     for kind, t_s in zip(kinds, times, strict=False):
         letter = chr(kind)
@@ -106,6 +109,8 @@ def unpack_rows(block: bytes) -> Iterator[Row]:
             yield ["c", t_s, *next(pieces, (0, 0, 0))]
         elif letter in SAMPLES:
             yield [letter, t_s, next(samples[letter], {})]
+        elif letter in columnar:
+            yield [letter, t_s]  # of a newer version, in columns of its own
         else:
             yield [letter, t_s, *next(rest, ())]
 
