@@ -77,6 +77,8 @@ class Engine:
         self.source_events: list[SourceEvent] = []
         self._dead: set[str] = set()
         self.on_told: Callable[[Told], None] | None = None
+        self.on_batch: Callable[[Batch, bool], None] | None = None
+        """Is given each batch before it is taken in, and whether it is of event files."""
         self.switches = Switches()
         self._begin_run()
 
@@ -181,6 +183,8 @@ class Engine:
 
     def _apply(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
+            if self.on_batch is not None:
+                self.on_batch(batch, batch.source in self.events)
             if batch.launch:
                 self.launch()
             run = self.run

@@ -1,0 +1,415 @@
+"""Reads a recording or a log once through the engine, and keeps with each part the moment at which it was known.
+
+Moments are kept as bytes of the source first, then told as seconds: by the times of arrival of a recording, else by the
+clock that the log's own bar or the event files show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loramon.engine import Engine
+from loramon.events import Batch, Chunk, GpuSample, HostSample, ProcessEvent, Progress, Rows, SourceEvent, Told
+from loramon.feeds import NewRun, Quiet
+from loramon.parsers.taught import Taught
+from loramon.recording.footage import Footage, Moment
+from loramon.recording.past import Applied, Floats, Growth, Past, PastColumn, PastLaunch, PastSamples
+from loramon.run import TICKS
+from loramon.run_files import read_configs
+
+TAIL_S = 1.0
+"""What stands behind the last step of a log without times of arrival is known so long after it."""
+
+
+class _Source:
+    """How far one source was read: a position is a byte, counted on over files that follow each other under one name."""
+
+    def __init__(self, name: str, folder: str | None) -> None:
+        self.name, self.folder = name, folder
+        self.base = self.position = 0
+        self.paths: list[Path] = []
+        self.rows: list[tuple[int, float, int, int, int, int]] = []  # position, arrival, byte, lines, unknown, era
+
+
+class _Column:
+    def __init__(self, rows: Rows, source: str) -> None:
+        self.rows, self.source = rows, source
+        self.parts: list[Rows] = []
+        self.at: list[Floats] = []
+
+
+class _Launch:
+    def __init__(self, at: tuple[str, float]) -> None:
+        self.at = at
+        self.columns: dict[tuple[str, str], _Column] = {}
+        self.applied: list[tuple[tuple[str, float], Applied]] = []
+        self.progress: list[tuple[tuple[str, float], Progress]] = []
+        self.told: list[tuple[tuple[str, float], str, Told]] = []
+        self.n_told: dict[str, int] = defaultdict(int)
+        self.n_breaks = 0
+        self.breaks: list[tuple[tuple[str, float], float]] = []
+        self.said: tuple[Any, ...] = ()
+
+
+class PastReader:
+    """Feeds the engine what the footage holds, piece by piece: `step` until it is False, then `past`."""
+
+    def __init__(self, footage: Footage, formats: tuple[Taught, ...] = ()) -> None:
+        self.footage = footage
+        self.engine = Engine(arrival_order=footage.is_timed, formats=formats)
+        self.engine.on_batch = self._on_batch
+        self._moments = footage.moments()
+        self._sources: dict[str, _Source] = {}
+        self._launches = [_Launch(("", 0.0))]
+        self._t = 0.0
+        self._now: _Source | None = None
+        self._batch: Batch | None = None
+        self._ending: float | None = None
+        self.n_bytes = 0
+        self.past: Past | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of it was read, 0 to 1."""
+        return min(1.0, self.n_bytes / max(1, self.footage.n_bytes))
+
+    def step(self) -> bool:
+        """Takes in one piece; False when all was read. Never raises on what the source holds."""
+        if self.past is not None:
+            return False
+        moment = next(self._moments, None)
+        if moment is None:
+            self._do(self.engine.finish)
+            self.past = self._made()
+            return False
+        self._take(moment)
+        return True
+
+    # ------------------------------------------------------------ taking in
+
+    def _take(self, moment: Moment) -> None:
+        item, engine = moment.item, self.engine
+        self._t = max(self._t, moment.t_s)
+        if isinstance(item, Chunk):
+            key = moment.folder or item.source
+            source = self._sources.get(key)
+            if source is None:
+                source = self._sources[key] = _Source(key, moment.folder)
+            if moment.path is not None and (not source.paths or source.paths[-1] != moment.path):
+                source.paths.append(moment.path)
+            self._now = source
+            source.position = max(source.position, source.base + item.offset + len(item.data))
+            self.n_bytes += len(item.data)
+            self._do(lambda: engine.feed(item, events_of=moment.folder))
+            lane = engine.logs.get(item.source) if moment.folder is None else None
+            lines, unknown = (lane.parser.n_lines, lane.parser.n_unknown) if lane is not None else (0, 0)
+            for at, t_s in moment.arrivals or [(item.offset + len(item.data), moment.t_s)]:
+                source.rows.append((source.base + at, t_s, at, lines, unknown, max(0, len(source.paths) - 1)))
+        elif isinstance(item, SourceEvent):
+            source = self._sources.get(item.source)
+            self._do(lambda: engine.feed(item))
+            if item.change in ("rotated", "truncated", "replaced") and source is not None:
+                source.base = source.position
+                if moment.path is None:
+                    source.paths.append(source.paths[-1] if source.paths else Path())
+            if item.change == "ended":
+                self._do(lambda: engine.finish(item.source))
+        elif isinstance(item, (GpuSample, HostSample)):
+            self._do(lambda: engine.feed(item))
+        elif isinstance(item, ProcessEvent):
+            if item.change in ("exited", "lost"):
+                self._ending = self._t
+            self._do(lambda: engine.feed(item))
+        elif isinstance(item, Quiet):
+            self._do(lambda: engine.quiet(item.source))
+        elif isinstance(item, NewRun):
+            self._new_run(item)
+
+    def _new_run(self, new: NewRun) -> None:
+        engine = self.engine
+        for source in new.left:
+            self._do(lambda source=source: engine.finish(source))  # type: ignore[misc]
+            engine.logs.pop(source, None)
+            engine.events.pop(source, None)
+        run = engine.run
+        if run.series or run.happenings or run.progress.step is not None:
+            self._do(engine.launch)
+            self._launches.append(_Launch(self._here()))
+
+    def _here(self) -> tuple[str, float]:
+        return (self._now.name, float(self._now.position)) if self._now is not None else ("", 0.0)
+
+    def _do(self, act: Callable[[], object]) -> None:
+        act()
+        self._batch_is_over()
+
+    def _on_batch(self, batch: Batch, by_tags: bool) -> None:
+        self._batch_is_over()
+        if batch.launch:
+            first = min((int(rows.offset[0]) for rows in batch.rows if len(rows.offset)), default=None)
+            first = min((e.place.offset for e in batch.events), default=first) if first is None else first
+            self._launches.append(_Launch(self._at(batch.source, first)))
+        self._batch = batch
+        launch = self._launches[-1]
+        for rows in batch.rows:
+            if len(rows.step):
+                column = launch.columns.get((batch.source, rows.tag))
+                if column is None:
+                    column = launch.columns[batch.source, rows.tag] = _Column(rows, batch.source)
+                column.parts.append(rows)
+                column.at.append(self._positions(batch.source, rows, by_tags))
+        said = (batch.trainer, batch.nan_hidden, by_tags)
+        if batch.events or said != launch.said:
+            launch.said = said
+            here = self._at(batch.source, batch.events[-1].place.offset if batch.events else None)
+            if len(batch.events) > 1 and batch.events[0].place.offset != batch.events[-1].place.offset:
+                for event in batch.events:
+                    each = Applied(batch.source, by_tags, batch.trainer, batch.nan_hidden, [event])
+                    launch.applied.append((self._at(batch.source, event.place.offset), each))
+            else:
+                launch.applied.append((here, Applied(batch.source, by_tags, batch.trainer, batch.nan_hidden, list(batch.events))))
+        if batch.progress is not None:
+            held = launch.progress[-1][1] if launch.progress else Progress()
+            new = batch.progress
+            merged = Progress(*(a if a is not None else b for a, b in (
+                (new.step, held.step), (new.total_steps, held.total_steps), (new.epoch, held.epoch),
+                (new.total_epochs, held.total_epochs), (new.phase, held.phase))))  # type: ignore[arg-type]  # fmt: skip
+            if merged != held:
+                launch.progress.append((self._here(), merged))
+
+    def _at(self, name: str, offset: int | None) -> tuple[str, float]:
+        """The moment of a byte: when what begins there was there."""
+        source = self._now
+        if source is None or offset is None or source.folder is not None or source.name != name:
+            return self._here()
+        return (source.name, float(min(source.position, source.base + offset + 1)))
+
+    def _positions(self, name: str, rows: Rows, by_tags: bool) -> Floats:
+        """Where each row was sure: at the record behind it. Of event files: the newest byte, for they come in blocks."""
+        source = self._now
+        if source is None or by_tags or source.name != name:
+            return np.full(len(rows.step), float(source.position if source else 0))
+        ends = np.append(rows.offset[1:], source.position - source.base)
+        return np.minimum(np.maximum.accumulate(ends + source.base + 1), source.position).astype(np.float64)
+
+    def _batch_is_over(self) -> None:
+        """What the detectors told at it, with the row that they told it at."""
+        batch, self._batch = self._batch, None
+        for launch, run in zip(self._launches[-2:], self.engine.session.runs[-2:], strict=False):
+            for lane, tellings in run.lanes.items():
+                for told in tellings[launch.n_told[lane] :]:
+                    launch.told.append((self._told_at(batch, lane, told), lane, told))
+                launch.n_told[lane] = len(tellings)
+            for t_s in run.breaks_t_s[launch.n_breaks :]:
+                launch.breaks.append((self._here(), t_s))
+            launch.n_breaks = len(run.breaks_t_s)
+
+    def _told_at(self, batch: Batch | None, lane: str, told: Told) -> tuple[str, float]:
+        if told.place is not None and self._now is not None and told.place.source == self._now.name and self._now.folder is None:
+            return self._at(told.place.source, told.place.offset)
+        if batch is None:
+            return self._here()
+        for rows in batch.rows:
+            hits = np.zeros(0, int)
+            if lane == TICKS and told.t_s is not None and rows.tag == "step":
+                hits = np.flatnonzero(rows.t_s > told.t_s)[:1]
+            elif told.step is not None and rows.tag != "step":
+                hits = np.flatnonzero(rows.step == told.step)[-1:]
+            if len(hits) and self._now is not None:
+                return (self._now.name, float(self._positions(batch.source, rows, batch.source in self.engine.events)[hits[0]]))
+        return self._here()
+
+    # ------------------------------------------------------------ the whole
+
+    def _made(self) -> Past:
+        footage, engine = self.footage, self.engine
+        past = Past(footage.name, [], arrival_order=footage.is_timed, is_timed=footage.is_timed, started_s=footage.started_s)
+        clocks = _Clocks(self)
+        past.has_times, past.started_s = clocks.has_times, clocks.started_s if past.started_s is None else past.started_s
+        for launch, run in zip(self._launches, engine.session.runs, strict=False):
+            made = _launch(launch, clocks)
+            made.off = dict(run.off)
+            past.launches.append(made)
+        if not past.launches:
+            past.launches.append(PastLaunch())
+        if footage.configs:
+            self._settings_of_files(past.launches[-1])
+        for name, source in self._sources.items():
+            if source.rows:
+                columns = [np.array(column) for column in zip(*source.rows, strict=True)]
+                known = clocks.seconds(name, columns[0].astype(np.float64))
+                past.growth[name] = Growth(name, source.folder, source.paths, known, *(columns[i].astype(np.int64) for i in (2, 3, 4, 5)))
+        for kind, held in (("gpu", engine.gpu), ("host", getattr(engine, "host", None))):
+            if held is not None and held.t_s.n:
+                words = dict(getattr(held, "words", {}))
+                past.samples[kind] = PastSamples(held.t_s.view.copy(), {n: c.view.copy() for n, c in held.columns.items()}, words)
+        past.shown_sec_per_step = next((s for lane in engine.logs.values() if (s := lane.parser.shown_sec_per_step) is not None), None)
+        past.n_corrupt = sum(lane.n_corrupt for lane in engine.events.values())
+        past.end = max([self._t if footage.is_timed else 0.0, *(float(g.known[-1]) for g in past.growth.values()),
+                        *(float(c.known[-1]) for launch in past.launches for c in launch.columns)])  # fmt: skip
+        past.ending_known = self._ending if footage.is_timed else past.end if footage.is_over else None
+        return past
+
+    def _settings_of_files(self, launch: PastLaunch) -> None:
+        run = self.engine.run
+        before, trainer = dict(run.settings), run.trainer
+        read_configs(run, self.footage.configs)
+        launch.settings = [found for name, found in run.settings.items() if before.get(name) is not found]
+        launch.trainer = run.trainer if trainer is None else None
+
+
+class _Clocks:
+    """From bytes of a source to seconds into the recording."""
+
+    def __init__(self, reader: PastReader) -> None:
+        self._maps: dict[str, tuple[Floats, Floats]] = {}
+        self.has_times = True
+        self.started_s: float | None = None
+        if reader.footage.is_timed:
+            for name, source in reader._sources.items():
+                rows = source.rows
+                self._maps[name] = np.array([r[0] for r in rows], np.float64), np.maximum.accumulate([r[1] for r in rows])
+            self._steps = True
+            return
+        self._steps = False
+        logs = [s for s in reader._sources.values() if s.folder is None]
+        events = [s for s in reader._sources.values() if s.folder is not None]
+        axis: tuple[NDArray[np.int64], Floats] | None = None
+        if logs:
+            axis = self._log(reader, logs)
+        for source in events:
+            self._events(reader, source, axis)
+
+    def _log(self, reader: PastReader, logs: list[_Source]) -> tuple[NDArray[np.int64], Floats] | None:
+        """The clock of the log's own bar, launch by launch; without one a second for each step."""
+        positions: dict[str, list[Floats]] = {s.name: [np.zeros(1)] for s in logs}
+        seconds: dict[str, list[Floats]] = {s.name: [np.zeros(1)] for s in logs}
+        base, n_known, last = 0.0, 0, None
+        for launch in reader._launches:
+            column = next((c for (name, tag), c in launch.columns.items() if tag == "step" and name in positions), None)
+            column = column or next((c for (name, _), c in launch.columns.items() if name in positions), None)
+            if column is None:
+                continue
+            t_s = np.concatenate([rows.t_s for rows in column.parts])
+            step = np.concatenate([rows.step for rows in column.parts])
+            good = np.isfinite(t_s)
+            n_known += int(good.sum())
+            if good.any():
+                t_s = np.interp(np.arange(len(t_s)), np.flatnonzero(good), t_s[good])
+                t_s = np.maximum.accumulate(t_s) - t_s[0]
+            else:
+                t_s = np.arange(len(t_s), dtype=np.float64)
+            at = np.concatenate(column.at)
+            positions[column.source].append(at)
+            seconds[column.source].append(t_s + base)
+            last = (step, t_s + base)
+            base += float(t_s[-1]) + TAIL_S
+        self.has_times = n_known > 0
+        offset_s = reader.engine.session.runs[0].timeline.offset_s
+        self.started_s = offset_s
+        for source in logs:
+            at, t_s = np.concatenate(positions[source.name]), np.concatenate(seconds[source.name])
+            end = float(source.position)
+            if end > at[-1]:
+                at, t_s = np.append(at, end), np.append(t_s, (t_s[-1] if len(t_s) > 1 else base) + TAIL_S)
+            if len(at) > 2:  # what stands before the first step was there when it came
+                at, t_s = at[1:], t_s[1:]
+            self._maps[source.name] = at, np.maximum.accumulate(t_s)
+        return last
+
+    def _events(self, reader: PastReader, source: _Source, axis: tuple[NDArray[np.int64], Floats] | None) -> None:
+        columns = [c for launch in reader._launches for (name, _), c in launch.columns.items() if name == source.name]
+        self._maps[source.name] = np.array([0.0, max(1.0, float(source.position))]), np.array([0.0, 0.0])
+        if not columns:
+            return
+        rows = columns[0].parts
+        t_s, step = np.concatenate([r.t_s for r in rows]), np.concatenate([r.step for r in rows])
+        good = np.isfinite(t_s)
+        if not good.any():
+            return
+        if axis is None:
+            self.started_s = float(t_s[good].min()) if self.started_s is None else self.started_s
+            end = float(t_s[good].max()) - self.started_s
+        else:
+            order = np.argsort(axis[0], kind="stable")
+            end = float(np.interp(step[-1], axis[0][order], axis[1][order]))
+        self._maps[source.name] = np.array([0.0, max(1.0, float(source.position))]), np.array([0.0, max(0.0, end)])
+        self._axis = axis
+
+    def seconds(self, name: str, at: Floats) -> Floats:
+        """When these bytes of a source were there. Ascending where the bytes are."""
+        held = self._maps.get(name)
+        if held is None or not len(held[0]):
+            return np.zeros(len(at))
+        position, t_s = held
+        if self._steps:  # a byte came with the piece that it lies in
+            found: Floats = t_s[np.minimum(np.searchsorted(position, at, "left"), len(t_s) - 1)]
+            return found
+        found = np.interp(at, position, t_s)
+        return found
+
+    def rows(self, column: _Column, at: Floats) -> Floats:
+        """When the rows of a series were known."""
+        if self._steps or column.rows.t_from != "wall":
+            return np.maximum.accumulate(self.seconds(column.source, at))
+        axis = getattr(self, "_axis", None)
+        if axis is not None:
+            order = np.argsort(axis[0], kind="stable")
+            step = np.concatenate([r.step for r in column.parts])
+            return np.maximum.accumulate(np.interp(step, axis[0][order], axis[1][order]))
+        t_s = np.concatenate([r.t_s for r in column.parts])
+        good = np.isfinite(t_s)
+        if not good.any():
+            return np.zeros(len(t_s))
+        filled = np.interp(np.arange(len(t_s)), np.flatnonzero(good), t_s[good])
+        return np.maximum.accumulate(np.maximum(0.0, filled - (self.started_s or 0.0)))
+
+
+def _launch(launch: _Launch, clocks: _Clocks) -> PastLaunch:
+    def second(at: tuple[str, float]) -> float:
+        return float(clocks.seconds(at[0], np.array([at[1]]))[0])
+
+    made = PastLaunch(begun=second(launch.at))
+    for (source, tag), column in launch.columns.items():
+        joined = [np.concatenate([getattr(rows, name) for rows in column.parts]) for name in ("step", "value", "t_s", "offset")]
+        known = clocks.rows(column, np.concatenate(column.at))
+        first = column.rows
+        steps_known = all(rows.steps_known for rows in column.parts)
+        made.columns.append(PastColumn(source, tag, first.kind, first.t_from, steps_known, *joined, known))  # type: ignore[arg-type]
+    last = made.begun
+    for at, applied in launch.applied:
+        last = max(last, second(at))
+        made.applied.append(applied)
+        made.applied_known.append(last)
+    last = made.begun
+    for at, progress in launch.progress:
+        last = max(last, second(at))
+        made.progress.append(progress)
+        made.progress_known.append(last)
+    last = made.begun
+    steps = {c.tag: c for c in made.columns}
+    for at, lane, told in launch.told:
+        t = second(at)
+        column = steps.get("loss") or steps.get("loss_mean")
+        if not clocks._steps and told.step is not None and column is not None and column.t_from == "wall":
+            t = float(column.known[min(int(np.searchsorted(column.step, told.step)), len(column.known) - 1)])
+        last = max(last, t) if clocks._steps else t
+        made.told.append((lane, told))
+        made.told_known.append(last)
+    if not clocks._steps:
+        order = sorted(range(len(made.told)), key=lambda i: made.told_known[i])
+        made.told, made.told_known = [made.told[i] for i in order], [made.told_known[i] for i in order]
+    last = made.begun
+    for at, t_s in launch.breaks:
+        last = max(last, second(at))
+        made.breaks_t_s.append(t_s)
+        made.breaks_known.append(last)
+    return made
+
