@@ -97,6 +97,16 @@ class Lines:
         self.__init__()  # type: ignore[misc]
 
     @property
+    def line(self) -> int:
+        """The line, counted by newlines from 1, that byte `n_bytes` stands in: all before it went out in regions."""
+        return self._line
+
+    def begin(self, offset: int, line: int, encoding: str) -> None:
+        """The bytes to come begin at this byte and line of the source, not at its start."""
+        self._carry_offset = self.n_bytes = offset
+        self._line, self.encoding = line, encoding
+
+    @property
     def waiting(self) -> bytes:
         """The bytes behind the last terminator: the newest redraw of a bar, not confirmed by a later one."""
         return self._carry

@@ -6,6 +6,7 @@ The dashboard and `--headless` stand on the same `LiveSession`: whoever shows it
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -264,6 +265,20 @@ class LiveSession:
             self._alarms = (self._n_told, found)
         return self._alarms[1]
 
+    def told_s(self, alarm: Alarm) -> float:
+        """Unix time at which it is told: to whoever asks at once, now."""
+        return self.clock.now_s()
+
+    def told_at_words(self, alarm: Alarm) -> str:
+        """The clock as the alarm is told; of a recording, how far it has played."""
+        if self.is_recording:
+            return clock_words(getattr(self.feeds[0], "position_s", 0.0))
+        return time.strftime("%H:%M:%S", time.localtime(self.clock.now_s()))
+
+    def told_words_of(self, alarm: Alarm) -> str:
+        """Where in a recording it was told, empty for a live one."""
+        return ""
+
     def provisional(self) -> Progress | None:
         """What the newest, unterminated redraw of the training bar says; no column or detector has seen it yet."""
         if self._provisional[0] != self.revision:
@@ -331,3 +346,10 @@ class LiveSession:
         if self.tap is not None:
             self.tap.close()
             self.tap = None
+
+
+def clock_words(seconds: float) -> str:
+    """`25:11`, `03:25:11`."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours:02d}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"

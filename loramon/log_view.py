@@ -94,6 +94,13 @@ class LogView:
             self._region(log, region)
         self._trim()
 
+    def begin(self, source: str, offset: int, line: int, encoding: str = "utf-8") -> None:
+        """The first bytes of this source to come are not those of its start: they begin at this byte and line."""
+        log = self._logs[source] = _Log(source)
+        log.lines.begin(offset, line, encoding)
+        log.line = line
+        log.starts.append((offset, line))
+
     def finish(self, source: str) -> None:
         """The source ended or begins anew: what waits is whole."""
         log = self._logs.get(source)

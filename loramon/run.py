@@ -65,6 +65,13 @@ class GrowingColumn(Generic[Scalar]):
         self._data: NDArray[Scalar] = np.zeros(1024, dtype)
         self.n = 0
 
+    @classmethod
+    def of(cls, values: NDArray[Scalar], n: int) -> GrowingColumn[Scalar]:
+        """The first `n` of these values, which are not copied; nothing may be appended."""
+        made = cls.__new__(cls)
+        made._data, made.n = values, n
+        return made
+
     def extend(self, values: NDArray[Scalar]) -> None:
         """Appends values; views handed out before stay as they are."""
         need = self.n + len(values)

@@ -117,7 +117,9 @@ class Headless:
     def _line(self, alarm: Alarm, diagnosis: Diagnosis) -> str:
         title, remedy, _ = _words(alarm, diagnosis)
         step = f"step {alarm.step}" if alarm.step is not None else "-"
-        parts = [_told_at(self._session), alarm.severity, alarm.id, step, title]
+        parts = [self._session.told_at_words(alarm), alarm.severity, alarm.id, step, title]
+        if said := self._session.told_words_of(alarm):
+            parts.append(said)
         return "  ".join([*parts, f"→ {remedy}"] if remedy else parts)
 
     def _tell_notices(self) -> None:
@@ -161,21 +163,13 @@ def _words(alarm: Alarm, diagnosis: Diagnosis) -> tuple[str, str | None, dict[st
     return finding_text(alarm.id, "", {}, diagnosis.lang).title, None, None
 
 
-def _told_at(session: LiveSession) -> str:
-    """The clock as the alarm is told; of a recording, how far it has played."""
-    if session.is_recording:
-        seconds = int(getattr(session.feeds[0], "position_s", 0.0))
-        return f"{seconds // 60:02d}:{seconds % 60:02d}"
-    return time.strftime("%H:%M:%S", time.localtime(session.clock.now_s()))
-
-
 def _json_line(session: LiveSession, alarm: Alarm, diagnosis: Diagnosis) -> str:
     from loramon.diagnosis import plain
     from loramon.report.json import line
 
     title, _, remedy = _words(alarm, diagnosis)
     told = {**alarm.to_dict(), "t_s": plain(alarm.t_s)}
-    return line({"schema": SCHEMA, "source": session.name, **told, "told_s": round(session.clock.now_s(), 3), "title": title, "remedy": remedy})
+    return line({"schema": SCHEMA, "source": session.name, **told, "told_s": round(session.told_s(alarm), 3), "title": title, "remedy": remedy})
 
 
 def _plain(text: str) -> str:

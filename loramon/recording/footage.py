@@ -49,6 +49,12 @@ class Footage:
     notes: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     recording: Path | None = None
     """The file that may keep what was worked out of it."""
+    n_rows: int = 0
+    keep_alive: object = None
+
+    def paths_now(self, paths: list[Path]) -> list[Path]:
+        """Where files lie that lay there when something was worked out of them."""
+        return paths
 
     def moments(self) -> Iterator[Moment]:
         """All items in order."""
@@ -165,8 +171,7 @@ class RecordedFootage(Footage):
     def __init__(self, path: Path, name: str) -> None:
         self._held: Recording = open_recording(path)
         rows = self._held.rows
-        super().__init__(name, is_timed=True, recording=path)
-        self.keep_alive: object = None
+        super().__init__(name, is_timed=True, recording=path, n_rows=len(rows))
         created = self._held.meta.get("created_s", "")
         first = float(rows[0][1]) if rows else None
         try:
@@ -184,6 +189,12 @@ class RecordedFootage(Footage):
             self.notes.append(("replay.note-cut", {}))
         if stopped := self._held.meta.get("stopped"):
             self.notes.append(("replay.note-stopped", {"why": stopped}))
+
+    def paths_now(self, paths: list[Path]) -> list[Path]:
+        """Beside the recording, where they lie with it: it may have been moved."""
+        assert self.recording is not None
+        here = self.recording.parent
+        return [here / path.name if (here / path.name).is_file() else path for path in paths]
 
     @property
     def meta(self) -> dict[str, str]:
@@ -219,7 +230,7 @@ class RecordedFootage(Footage):
                         n_waiting += n
                         continue
                     if kind in "gh":  # a sample of the future changes nothing: each tick reads as of its own time
-                        yield Moment(waiting[0][0] if waiting else t_s, sample_of(row))
+                        yield Moment(waiting[0][0] if waiting else t_s, sample_of(row))  # type: ignore[arg-type]
                         continue
                     yield from self._pieces(files, waiting, i)
                     waiting, n_waiting = [], 0

@@ -73,20 +73,34 @@ class PastLaunch:
 
 @dataclass
 class Growth:
-    """How a source grew: by `known[i]` its file `paths[era[i]]` had `end[i]` bytes, `lines[i]` lines, `unknown[i]` of no rule."""
+    """How a source grew: by second `known[i]` its file `paths[era[i]]` had `end[i]` bytes.
+
+    `marks`: places in the newest file, ascending: (byte, line that begins there or is under way, lines read so far,
+    of them unknown to every rule).
+    """
 
     source: str
     folder: str | None
     paths: list[Path]
     known: Floats
     end: NDArray[np.int64]
-    lines: NDArray[np.int64]
-    unknown: NDArray[np.int64]
     era: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    encoding: str = "utf-8"
 
-    def at(self, t: float) -> int:
-        """Index of the newest entry by then, -1 before the first."""
-        return bisect_right(self.known, t) - 1  # type: ignore[arg-type]
+    def at(self, t: float) -> tuple[int, int]:
+        """(era, bytes of its file) by this second; (0, 0) before the first."""
+        i = int(np.searchsorted(self.known, t, "right")) - 1
+        return (int(self.era[i]), int(self.end[i])) if i >= 0 else (0, 0)
+
+    def mark(self, era: int, offset: int) -> tuple[int, int, int, int]:
+        """The mark at or before this byte; (0, 1, 0, 0) where none is known."""
+        if len(self.era) and era == int(self.era[-1]):
+            i = int(np.searchsorted(self.marks[:, 0], offset, "right")) - 1
+            if i >= 0:
+                at, line, lines, unknown = self.marks[i].tolist()
+                return at, line, lines, unknown
+        return 0, 1, 0, 0
 
 
 @dataclass
@@ -166,8 +180,9 @@ class RunsThen:
         newest = launch.progress[hi - 1] if hi > done[1] else None
         done[1] = hi
         at = max((int(c.step[done[k] - 1]) for k, c in enumerate(launch.columns, 4) if c.tag == "step" and done[k]), default=None)
-        if newest is not None or at is not None:
-            run.apply(Batch("", progress=replace(newest or Progress(), step=at if at is not None else newest and newest.step)))
+        newest = newest or (Progress() if at is not None else None)
+        if newest is not None:
+            run.apply(Batch("", progress=newest if at is None else replace(newest, step=at)))
         hi = bisect_right(launch.breaks_known, t)
         run.breaks_t_s += launch.breaks_t_s[done[2] : hi]
         done[2] = hi

@@ -6,7 +6,6 @@ clock that the log's own bar or the event files show.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,9 @@ from loramon.recording.past import Applied, Floats, Growth, Past, PastColumn, Pa
 from loramon.run import TICKS
 from loramon.run_files import read_configs
 
+MARK_BYTES = 1 << 14
+"""How far apart the remembered places of a log are, at least."""
+
 TAIL_S = 1.0
 """What stands behind the last step of a log without times of arrival is known so long after it."""
 
@@ -35,7 +37,9 @@ class _Source:
         self.name, self.folder = name, folder
         self.base = self.position = 0
         self.paths: list[Path] = []
-        self.rows: list[tuple[int, float, int, int, int, int]] = []  # position, arrival, byte, lines, unknown, era
+        self.rows: list[tuple[int, float, int, int]] = []  # position, arrival, byte, era
+        self.marks: list[tuple[int, int, int, int]] = []
+        self.encoding = "utf-8"
 
 
 class _Column:
@@ -72,6 +76,8 @@ class PastReader:
         self._now: _Source | None = None
         self._batch: Batch | None = None
         self._ending: float | None = None
+        self._first_byte = int(footage.is_timed)
+        """A piece that arrives shows a record by the first byte behind it; without times the record's end is the place."""
         self.n_bytes = 0
         self.past: Past | None = None
 
@@ -108,15 +114,19 @@ class PastReader:
             source.position = max(source.position, source.base + item.offset + len(item.data))
             self.n_bytes += len(item.data)
             self._do(lambda: engine.feed(item, events_of=moment.folder))
-            lane = engine.logs.get(item.source) if moment.folder is None else None
-            lines, unknown = (lane.parser.n_lines, lane.parser.n_unknown) if lane is not None else (0, 0)
             for at, t_s in moment.arrivals or [(item.offset + len(item.data), moment.t_s)]:
-                source.rows.append((source.base + at, t_s, at, lines, unknown, max(0, len(source.paths) - 1)))
+                source.rows.append((source.base + at, t_s, at, max(0, len(source.paths) - 1)))
+            lane = engine.logs.get(item.source) if moment.folder is None else None
+            if lane is not None:
+                source.encoding = lane.lines.encoding or source.encoding
+                if not source.marks or lane.lines.n_bytes >= source.marks[-1][0] + MARK_BYTES:
+                    source.marks.append((lane.lines.n_bytes, lane.lines.line, lane.parser.n_lines, lane.parser.n_unknown))
         elif isinstance(item, SourceEvent):
             source = self._sources.get(item.source)
             self._do(lambda: engine.feed(item))
             if item.change in ("rotated", "truncated", "replaced") and source is not None:
                 source.base = source.position
+                source.marks.clear()
                 if moment.path is None:
                     source.paths.append(source.paths[-1] if source.paths else Path())
             if item.change == "ended":
@@ -189,7 +199,7 @@ class PastReader:
         source = self._now
         if source is None or offset is None or source.folder is not None or source.name != name:
             return self._here()
-        return (source.name, float(min(source.position, source.base + offset + 1)))
+        return (source.name, float(min(source.position, source.base + offset + self._first_byte)))
 
     def _positions(self, name: str, rows: Rows, by_tags: bool) -> Floats:
         """Where each row was sure: at the record behind it. Of event files: the newest byte, for they come in blocks."""
@@ -197,7 +207,7 @@ class PastReader:
         if source is None or by_tags or source.name != name:
             return np.full(len(rows.step), float(source.position if source else 0))
         ends = np.append(rows.offset[1:], source.position - source.base)
-        return np.minimum(np.maximum.accumulate(ends + source.base + 1), source.position).astype(np.float64)
+        return np.minimum(np.maximum.accumulate(ends + source.base + self._first_byte), source.position).astype(np.float64)
 
     def _batch_is_over(self) -> None:
         """What the detectors told at it, with the row that they told it at."""
@@ -243,9 +253,7 @@ class PastReader:
             self._settings_of_files(past.launches[-1])
         for name, source in self._sources.items():
             if source.rows:
-                columns = [np.array(column) for column in zip(*source.rows, strict=True)]
-                known = clocks.seconds(name, columns[0].astype(np.float64))
-                past.growth[name] = Growth(name, source.folder, source.paths, known, *(columns[i].astype(np.int64) for i in (2, 3, 4, 5)))
+                past.growth[name] = self._growth(source, clocks)
         for kind, held in (("gpu", engine.gpu), ("host", getattr(engine, "host", None))):
             if held is not None and held.t_s.n:
                 words = dict(getattr(held, "words", {}))
@@ -256,6 +264,19 @@ class PastReader:
                         *(float(c.known[-1]) for launch in past.launches for c in launch.columns)])  # fmt: skip
         past.ending_known = self._ending if footage.is_timed else past.end if footage.is_over else None
         return past
+
+    def _growth(self, source: _Source, clocks: _Clocks) -> Growth:
+        lane = self.engine.logs.get(source.name)
+        if lane is not None:
+            source.marks.append((lane.lines.n_bytes, lane.lines.line, lane.parser.n_lines, lane.parser.n_unknown))
+        marks = np.array(source.marks, np.int64).reshape(-1, 4)
+        if self.footage.is_timed or source.folder is not None:
+            at, _, end, era = (np.array(column) for column in zip(*source.rows, strict=True))
+            known = clocks.seconds(source.name, at.astype(np.float64))
+        else:  # one file, whose bytes have the times of its own steps
+            end, known = clocks.map_of(source.name)
+            era = np.zeros(len(end), np.int64)
+        return Growth(source.name, source.folder, source.paths, known, end.astype(np.int64), era.astype(np.int64), marks, source.encoding)
 
     def _settings_of_files(self, launch: PastLaunch) -> None:
         run = self.engine.run
@@ -343,6 +364,10 @@ class _Clocks:
         self._maps[source.name] = np.array([0.0, max(1.0, float(source.position))]), np.array([0.0, max(0.0, end)])
         self._axis = axis
 
+    def map_of(self, name: str) -> tuple[Floats, Floats]:
+        """(bytes, seconds), both ascending."""
+        return self._maps.get(name, (np.zeros(1), np.zeros(1)))
+
     def seconds(self, name: str, at: Floats) -> Floats:
         """When these bytes of a source were there. Ascending where the bytes are."""
         held = self._maps.get(name)
@@ -352,8 +377,7 @@ class _Clocks:
         if self._steps:  # a byte came with the piece that it lies in
             found: Floats = t_s[np.minimum(np.searchsorted(position, at, "left"), len(t_s) - 1)]
             return found
-        found = np.interp(at, position, t_s)
-        return found
+        return np.interp(at, position, t_s)
 
     def rows(self, column: _Column, at: Floats) -> Floats:
         """When the rows of a series were known."""
@@ -378,11 +402,11 @@ def _launch(launch: _Launch, clocks: _Clocks) -> PastLaunch:
 
     made = PastLaunch(begun=second(launch.at))
     for (source, tag), column in launch.columns.items():
-        joined = [np.concatenate([getattr(rows, name) for rows in column.parts]) for name in ("step", "value", "t_s", "offset")]
-        known = clocks.rows(column, np.concatenate(column.at))
-        first = column.rows
-        steps_known = all(rows.steps_known for rows in column.parts)
-        made.columns.append(PastColumn(source, tag, first.kind, first.t_from, steps_known, *joined, known))  # type: ignore[arg-type]
+        parts, first = column.parts, column.rows
+        step, offset = np.concatenate([rows.step for rows in parts]), np.concatenate([rows.offset for rows in parts])
+        value, t_s = np.concatenate([rows.value for rows in parts]), np.concatenate([rows.t_s for rows in parts])
+        known, steps_known = clocks.rows(column, np.concatenate(column.at)), all(rows.steps_known for rows in parts)
+        made.columns.append(PastColumn(source, tag, first.kind, first.t_from, steps_known, step, value, t_s, offset, known))
     last = made.begun
     for at, applied in launch.applied:
         last = max(last, second(at))
@@ -396,10 +420,10 @@ def _launch(launch: _Launch, clocks: _Clocks) -> PastLaunch:
     last = made.begun
     steps = {c.tag: c for c in made.columns}
     for at, lane, told in launch.told:
-        t = second(at)
-        column = steps.get("loss") or steps.get("loss_mean")
-        if not clocks._steps and told.step is not None and column is not None and column.t_from == "wall":
-            t = float(column.known[min(int(np.searchsorted(column.step, told.step)), len(column.known) - 1)])
+        t: float = second(at)
+        loss = steps.get("loss") or steps.get("loss_mean")
+        if not clocks._steps and told.step is not None and loss is not None and loss.t_from == "wall":
+            t = float(loss.known[min(int(np.searchsorted(loss.step, told.step)), len(loss.known) - 1)])
         last = max(last, t) if clocks._steps else t
         made.told.append((lane, told))
         made.told_known.append(last)
@@ -407,9 +431,9 @@ def _launch(launch: _Launch, clocks: _Clocks) -> PastLaunch:
         order = sorted(range(len(made.told)), key=lambda i: made.told_known[i])
         made.told, made.told_known = [made.told[i] for i in order], [made.told_known[i] for i in order]
     last = made.begun
-    for at, t_s in launch.breaks:
+    for at, break_s in launch.breaks:
         last = max(last, second(at))
-        made.breaks_t_s.append(t_s)
+        made.breaks_t_s.append(break_s)
         made.breaks_known.append(last)
     return made
 

@@ -34,12 +34,14 @@ class Survived:
     seed: int
     killed_at_s: float = 0.0
     wrong: list[str] = field(default_factory=list)
+    too_late: bool = False
+    """The job had ended before the harm came (a machine that stood still): nothing was tried."""
 
 
 class Trial:
     """One job under one kind of harm, at a moment that the seed chooses."""
 
-    def __init__(self, folder: Path, kind: str, seed: int, steps: int = 120, step_s: float = 0.02) -> None:
+    def __init__(self, folder: Path, kind: str, seed: int, steps: int = 150, step_s: float = 0.02) -> None:
         self.kind, self.seed = kind, seed
         self.home, self.work = folder / "home", folder / "work"
         self.work.mkdir(parents=True)
@@ -56,7 +58,10 @@ class Trial:
             job = self._start()
             found.killed_at_s = self._rng.uniform(0.05, 0.8 * self._steps * self._step_s)
             self._let_pass(found.killed_at_s)
+            found.too_late = not _is_running(job.process.pid if job.process else 0)
             killed = self._harm(job)
+            if found.too_late:
+                return found
             if not killed:
                 found.wrong.append("nothing was there to be killed")
             child = self._child_count()
@@ -99,7 +104,8 @@ class Trial:
             self._master = None
             return True
         parts = ("dashboard", "keeper", "recorder") if self.kind == "all" else tuple(self.kind.split("+"))
-        targets = {"dashboard": self._dashboard, "keeper": job.keeper.pid if job.keeper else None, "recorder": self._recorder(job) if "recorder" in parts else None}
+        recorder = self._recorder(job) if "recorder" in parts else None
+        targets = {"dashboard": self._dashboard, "keeper": job.keeper.pid if job.keeper else None, "recorder": recorder}
         order = list(parts)
         self._rng.shuffle(order)
         done = True

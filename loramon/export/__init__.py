@@ -1,0 +1,1 @@
+"""A log or recording in other forms: tables, pictures, pages, one portable file."""
