@@ -230,7 +230,7 @@ class RecordedFootage(Footage):
                         n_waiting += n
                         continue
                     if kind in "gh":  # a sample of the future changes nothing: each tick reads as of its own time
-                        yield Moment(waiting[0][0] if waiting else t_s, sample_of(row))  # type: ignore[arg-type]
+                        yield Moment(waiting[0][0] if waiting else t_s, sample_of(row))
                         continue
                     yield from self._pieces(files, waiting, i)
                     waiting, n_waiting = [], 0

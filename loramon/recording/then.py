@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 
+from loramon.engine import SampleColumns
+from loramon.events import GpuSample, HostSample
 from loramon.recording.past import Past, RunsThen
 from loramon.run import GrowingColumn, Run, Session
 
@@ -44,7 +45,6 @@ class EngineThen:
         self._runs = RunsThen(past)
         self.logs: dict[str, LaneThen] = {}
         self.events: dict[str, LaneThen] = {}
-        self.gpu = self.host = SimpleNamespace()
         self.move(0.0)
 
     @property
@@ -77,10 +77,12 @@ class EngineThen:
         wall_s = (past.started_s or 0.0) + t if past.is_timed or past.started_s is not None else np.inf
         self.gpu, self.host = self._samples("gpu", wall_s), self._samples("host", wall_s)
 
-    def _samples(self, kind: str, wall_s: float) -> SimpleNamespace:
+    def _samples(self, kind: str, wall_s: float) -> SampleColumns:
+        out = SampleColumns(GpuSample if kind == "gpu" else HostSample)
         held = self._past.samples.get(kind)
-        if held is None:
-            return SimpleNamespace(t_s=GrowingColumn(np.float64), columns={}, words={}, name=None)
-        n = int(np.searchsorted(held.t_s, wall_s, "right"))
-        columns = {name: GrowingColumn.of(values, n) for name, values in held.columns.items()}
-        return SimpleNamespace(t_s=GrowingColumn.of(held.t_s, n), columns=columns, words=held.words, name=held.words.get("name"))
+        if held is not None:
+            n = int(np.searchsorted(held.t_s, wall_s, "right"))
+            out.t_s = GrowingColumn.of(held.t_s, n)
+            out.columns = {name: GrowingColumn.of(values, n) for name, values in held.columns.items()}
+            out.words = held.words
+        return out
