@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def pieces(data: bytes, seed: int, every_s: float = 1.0) -> list[tuple[float, by
     """The log as it may have grown: cut anywhere, with silences of more than two seconds among it."""
     rng = random.Random(seed)
     cuts = sorted({0, len(data), *(rng.randrange(len(data) + 1) for _ in range(60))})
-    return [(rng.choice([0.2, every_s, 4.0]), data[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(rng.choice([0.2, every_s, 4.0]), data[a:b]) for a, b in itertools.pairwise(cuts)]
 
 
 @pytest.mark.parametrize("name", A_FEW)
