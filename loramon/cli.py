@@ -26,12 +26,12 @@ EPILOG = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; building it imports no more than argparse."""
-    from loramon.commands import attach, demo, diagnose, explain, export, hints, jobs, record, replay, run, stop, watch
+    from loramon.commands import attach, demo, diagnose, explain, export, hints, jobs, record, replay, run, stop, train, watch
 
     parser = argparse.ArgumentParser(prog="loramon", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"loramon {__version__}")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (run, attach, watch, replay, diagnose, jobs, stop, export, explain, hints, demo, record):
+    for module in (run, attach, watch, replay, diagnose, jobs, stop, train, export, explain, hints, demo, record):
         module.add_parser(sub).set_defaults(run=module.run)
     return parser
 

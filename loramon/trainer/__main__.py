@@ -1,0 +1,97 @@
+"""`python -m loramon.trainer CONFIG.toml`: trains; `--convert IN OUT`: rewrites a LoRA file between kohya's and diffusers' format."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from importlib.util import find_spec
+
+from .settings import Settings, SettingsError, read
+
+NEEDED = ("torch", "diffusers", "peft", "transformers", "accelerate", "safetensors", "pytorch_optimizer", "tensorboard", "PIL")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0 done, 1 failed, 130 or 143 interrupted and saved."""
+    parser = argparse.ArgumentParser(prog="python -m loramon.trainer", description="Trains a LoRA for Stable Diffusion 1, 2 or XL.")
+    parser.add_argument("config", nargs="?", metavar="CONFIG.toml", help="the settings; docs/trainer.md describes each")
+    parser.add_argument("--resume", nargs="?", const="latest", metavar="CHECKPOINT", help="go on from a checkpoint, the newest where none is named")
+    parser.add_argument("--convert", nargs=2, metavar=("IN", "OUT"), help="rewrite a LoRA file in the other format, kohya's or diffusers'")
+    args = parser.parse_args(argv)
+    if not args.config and not args.convert:
+        parser.error("CONFIG.toml is missing")
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        return _failed(f"the trainer needs {', '.join(missing)}: pip install 'loramon-tui[trainer]'")
+    try:
+        if args.convert:
+            from .weights import convert
+
+            print(f"{args.convert[1]}: {convert(*args.convert)} format")
+            return 0
+        settings = read(args.config)
+        settings.save.resume = args.resume or settings.save.resume
+        return train(settings)
+    except SettingsError as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.filename or ''}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130)
+
+
+def train(settings: Settings) -> int:
+    """A whole training. Raises SettingsError."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched: a model is a path
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    import diffusers
+    import torch
+    import transformers
+
+    from . import job as jobs
+    from .loop import fit
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+    os.makedirs(settings.save.folder, exist_ok=True)
+    job = jobs.prepare(settings)
+    s, report, say = settings, job.report, job.signals.say
+    say("start", model=s.model.path, architecture=job.base.family, prediction_type=job.base.prediction_type, device=job.device.type, torch=torch.__version__)
+    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=sum(
+        p.numel() for g in job.optimizer.param_groups for p in g["params"]))  # fmt: skip
+    say("data", folder=s.data.folder, images=report.n_images, with_repeats=report.n_with_repeats, broken=len(report.broken),
+        without_caption=report.n_without_caption, buckets=len(report.buckets), resolution=job.resolution)  # fmt: skip
+    for path in report.broken[:5]:
+        say("broken-image", path=path)
+    print(f"mean ar error (without repeats): {report.mean_ar_error:.4g}", flush=True)
+    say("optimizer", name=s.optimizer.name, learning_rate=s.optimizer.learning_rate, scheduler=s.scheduler.name, warmup_steps=s.scheduler.warmup_steps,
+        mixed_precision=s.train.mixed_precision, max_grad_norm=s.train.max_grad_norm, gradient_checkpointing=s.train.gradient_checkpointing)  # fmt: skip
+    say("steps", total=s.train.steps, per_epoch=job.steps.per_epoch, batch_size=s.data.batch_size, accumulation=s.train.accumulation, seed=s.train.seed,
+        heal=s.heal.on)  # fmt: skip
+    if job.step:
+        say("resumed", step=job.step)
+    manifest = {"settings": s.to_dict(), "data": {**vars(report)}, "model": {"architecture": job.base.family, "prediction_type": job.base.prediction_type}}
+    job.signals.manifest({**manifest, "status": None})
+    try:
+        status = fit(job)
+    except torch.OutOfMemoryError as error:
+        say("failed", f"torch.OutOfMemoryError: {str(error).splitlines()[0]}", step=job.step)
+        status = 1
+    job.signals.manifest({**manifest, "status": status, "step": job.step, "healed": job.n_healed})
+    job.signals.close()
+    return status
+
+
+def _failed(why: str, status: int = 1) -> int:
+    print(f"loramon trainer: {json.dumps(why)[1:-1] if not why.isprintable() else why}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

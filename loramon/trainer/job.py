@@ -1,0 +1,236 @@
+"""One training: the model with its LoRA, the optimizer, the data, and where it stands; how that is saved and found again."""
+
+from __future__ import annotations
+
+import glob
+import json
+import math
+import os
+import pickle
+import re
+import shutil
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from . import optimizer as optimizers
+from . import weights
+from .data import Steps, cache_latents, cache_text
+from .files import write_state
+from .images import Picture, Report, scan
+from .model import RESOLUTIONS, Base, Conditioning, load
+from .settings import Settings, SettingsError
+from .signals import Signals
+
+SAME = ("family", "prediction_type", "rank", "alpha", "targets", "text_encoder", "optimizer", "scheduler", "batch_size", "accumulation", "seed", "images")
+"""What must be as it was, for a training to go on where it stopped."""
+
+
+@dataclass
+class Job:
+    """Everything of one training. `pieces`: images of a batch that go through the model at once, halved when memory runs out."""
+
+    settings: Settings
+    base: Base
+    device: torch.device
+    dtype: torch.dtype
+    parts: dict[str, Any]
+    optimizer: torch.optim.Optimizer
+    schedule: Any
+    scaler: torch.amp.GradScaler
+    pictures: list[Picture]
+    report: Report
+    resolution: int
+    steps: Steps
+    text: dict[str, Conditioning] | None
+    signals: Signals
+    pieces: int
+    rates: list[float]
+    step: int = 0
+    n_healed: int = 0
+    losses: deque[float] = field(default_factory=deque)
+    best_mean: float = math.inf
+    initial: dict[str, Any] | None = None
+
+    @property
+    def folder(self) -> str:
+        return self.settings.save.folder
+
+    def identity(self) -> dict[str, Any]:
+        """What `SAME` names, as it is in this training."""
+        s = self.settings
+        images = [[os.path.basename(p.path), p.repeats, p.bucket] for p in self.pictures]
+        values = (self.base.family, self.base.prediction_type, s.lora.rank, s.lora.alpha, s.lora.targets, s.lora.text_encoder, s.optimizer.name,
+                  s.scheduler.name, s.data.batch_size, s.train.accumulation, s.train.seed, images)  # fmt: skip
+        return json.loads(json.dumps(dict(zip(SAME, values, strict=True))))
+
+    # ------------------------------------------------------------ its state
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a training needs to go on exactly from here; order of data and random numbers follow from the step."""
+        return {
+            "step": self.step, "lora": weights.tensors(self.parts), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(), "pieces": self.pieces, "n_healed": self.n_healed, "losses": list(self.losses), "best_mean": self.best_mean,
+            "identity": self.identity(), "is_good": self.is_good,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes to where `state` was taken. Raises SettingsError where it is another training's."""
+        for key, now in self.identity().items():
+            if state["identity"].get(key) != now:
+                was = "other images" if key == "images" else f"{key} = {state['identity'].get(key)!r}, not {now!r}"
+                raise SettingsError(f"cannot go on from this checkpoint: it was made with {was}")
+        weights.put(self.parts, state["lora"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.step, self.pieces, self.n_healed = state["step"], state["pieces"], state["n_healed"]
+        self.losses, self.best_mean = deque(state["losses"], self.settings.heal.window), state["best_mean"]
+
+    def lower_rate(self) -> None:
+        """Learning rates by what was healed: the settings' times `heal.lr_factor` for each time."""
+        factor = self.settings.heal.lr_factor**self.n_healed
+        self.schedule.base_lrs = [rate * factor for rate in self.rates]
+        for group, base, shape in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True):
+            group["lr"] = base * shape(self.schedule.last_epoch)
+
+    @property
+    def mean(self) -> float:
+        """Of the last `heal.window` losses; infinite until there are as many."""
+        return math.fsum(self.losses) / len(self.losses) if len(self.losses) == self.losses.maxlen else math.inf
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing speaks against going back to here: the losses are not on their way up."""
+        return math.isinf(self.best_mean) or self.mean <= self.best_mean * (1 + (self.settings.heal.factor - 1) / 4)
+
+    # ------------------------------------------------------------ on disk
+
+    def save(self) -> bool:
+        """Writes a checkpoint, then removes the oldest beyond `save.keep`; False, with a line, where it could not."""
+        path = os.path.join(self.folder, f"{self.settings.save.name}-step{self.step:08d}")
+        state = self.state()
+        if not all(bool(torch.isfinite(t).all()) for t in state["lora"].values()):
+            self.signals.say("not-saved", "the weights are not finite", step=self.step)
+            return False
+        try:
+            write_state(os.path.join(path, "state.pt"), state)
+        except OSError as error:
+            self.signals.say("not-saved", f"{error.strerror}; what was saved before is kept", step=self.step, path=path)
+            shutil.rmtree(path, ignore_errors=True)
+            return False
+        self.write_lora(os.path.join(path, f"{self.settings.save.name}.safetensors"), state["lora"])
+        older = [(p, n) for n, p in self.checkpoints() if n < self.step]
+        good = next((p for p, _ in older if read_state(p).get("is_good")), None) if self.settings.heal.on and not state["is_good"] else None
+        for old, _ in older[self.settings.save.keep - 1 :]:
+            if old != good:
+                shutil.rmtree(old, ignore_errors=True)
+        return True
+
+    def write_lora(self, path: str, lora: weights.Tensors) -> bool:
+        """The LoRA as a file that tools load; False, with a line that says why, where it is none or could not be written."""
+        s = self.settings
+        try:
+            weights.write(path, lora, s.lora.alpha, self.metadata(), s.save.dtype)
+            if s.save.diffusers:
+                weights.write(f"{path.removesuffix('.safetensors')}_diffusers.safetensors", lora, s.lora.alpha, self.metadata(), s.save.dtype, diffusers=True)
+        except (ValueError, OSError) as error:
+            self.signals.say("not-saved", getattr(error, "strerror", None) or str(error), step=self.step, path=path)
+            return False
+        self.signals.say("saved", step=self.step, path=path)
+        return True
+
+    def checkpoints(self) -> list[tuple[int, str]]:
+        """Whole checkpoints of this training's name, newest first."""
+        paths = glob.glob(os.path.join(glob.escape(self.folder), f"{glob.escape(self.settings.save.name)}-step*"))
+        found = [(re.search(r"-step(\d{8})$", p), p) for p in paths]
+        return sorted(((int(m[1]), p) for m, p in found if m and os.path.exists(os.path.join(p, "state.pt"))), reverse=True)
+
+    def metadata(self) -> dict[str, str]:
+        """As sd-scripts writes it (48d368fa train_network.py), so that tools show it, and ModelSpec's lines."""
+        s, report = self.settings, self.report
+        v = "_v" if self.base.prediction_type == "v_prediction" else ""
+        tags = Counter(tag.strip() for p in self.pictures for tag in p.caption.split(",") if tag.strip())
+        values = {
+            "ss_base_model_version": "sdxl_base_v1-0" if self.base.family == "sdxl" else f"sd_{'v2' if self.base.family == 'sd2' else 'v1'}{v}",
+            "ss_v2": self.base.family == "sd2", "ss_sd_model_name": os.path.basename(s.model.path), "ss_clip_skip": s.model.clip_skip,
+            "ss_network_module": "networks.lora", "ss_network_dim": s.lora.rank, "ss_network_alpha": s.lora.alpha, "ss_output_name": s.save.name,
+            "ss_learning_rate": s.optimizer.learning_rate, "ss_unet_lr": s.optimizer.learning_rate,
+            "ss_text_encoder_lr": s.optimizer.text_encoder_lr if s.lora.text_encoder else None, "ss_optimizer": s.optimizer.name,
+            "ss_lr_scheduler": s.scheduler.name, "ss_lr_warmup_steps": s.scheduler.warmup_steps, "ss_max_train_steps": s.train.steps, "ss_steps": self.step,
+            "ss_max_grad_norm": s.train.max_grad_norm, "ss_gradient_accumulation_steps": s.train.accumulation, "ss_seed": s.train.seed,
+            "ss_gradient_checkpointing": s.train.gradient_checkpointing, "ss_mixed_precision": s.train.mixed_precision,
+            "ss_min_snr_gamma": s.train.min_snr_gamma or None, "ss_noise_offset": s.train.noise_offset or None,
+            "ss_resolution": f"({self.resolution}, {self.resolution})",
+            "ss_batch_size_per_device": s.data.batch_size, "ss_total_batch_size": s.data.batch_size * s.train.accumulation,
+            "ss_num_train_images": report.n_with_repeats,
+            "ss_enable_bucket": s.data.buckets, "ss_flip_aug": s.data.flip, "ss_shuffle_caption": s.data.shuffle_caption,
+            "ss_cache_latents": s.data.cache_latents != "no", "ss_tag_frequency": json.dumps({os.path.basename(s.data.folder): dict(tags)}),
+            "modelspec.prediction_type": "v" if v else "epsilon",
+            "modelspec.architecture": {"sd1": "stable-diffusion-v1/lora", "sd2": "stable-diffusion-v2-768-v/lora" if v else "stable-diffusion-v2-512/lora"}.get(
+                self.base.family, "stable-diffusion-xl-v1-base/lora"),
+        }  # fmt: skip
+        return {key: str(value) for key, value in values.items()}
+
+
+def read_state(path: str) -> dict[str, Any]:
+    """The state that a checkpoint's folder holds. Raises SettingsError."""
+    try:
+        return dict(torch.load(os.path.join(path, "state.pt"), weights_only=True))
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise SettingsError(f"{path} is no checkpoint of this trainer: {str(error).splitlines()[0]}") from None
+
+
+def prepare(settings: Settings) -> Job:
+    """Loads the model, reads the images, fills the caches, finds the checkpoint to go on from. Raises SettingsError."""
+    wanted = settings.train
+    if wanted.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(f'train.device = "cuda", but torch {torch.__version__} sees no GPU')
+    device = torch.device("cuda" if torch.cuda.is_available() and wanted.device != "cpu" else "cpu")
+    if wanted.mixed_precision == "auto":
+        wanted.mixed_precision = "no" if device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if wanted.mixed_precision == "fp16" and device.type == "cpu":
+        raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
+    base = load(settings.model, dtype)
+    big = base.family == "sd2" and base.prediction_type == "v_prediction"
+    resolution = settings.data.resolution or (768 if big else RESOLUTIONS[base.family])
+    pictures, report = scan(settings.data, resolution)
+
+    torch.manual_seed(wanted.seed)
+    parts = weights.add(base, settings.lora)
+    if wanted.gradient_checkpointing:
+        checkpoint_gradients(parts)
+    optimizer = optimizers.make(settings, parts)
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    schedule = optimizers.schedule(settings.scheduler, optimizer, wanted.steps)
+    for part in (base.unet, base.vae, *base.text_encoders):
+        part.to(device)
+
+    cache = cache_latents(base, pictures, settings, settings.model.path) if settings.data.cache_latents != "no" else None
+    text = cache_text(base, pictures, settings) if settings.data.cache_text == "yes" else None
+    idle = ([base.vae] if settings.data.cache_latents != "no" else []) + (base.text_encoders if text is not None else [])
+    for part in idle:
+        part.to("cpu")
+    steps = Steps(settings, pictures, cache)
+    scaler = torch.amp.GradScaler(device.type, enabled=wanted.mixed_precision == "fp16")
+    signals = Signals(settings.save.folder, settings.save.name, wanted.steps, steps.per_epoch)
+    job = Job(settings, base, device, dtype, parts, optimizer, schedule, scaler, pictures, report, resolution, steps, text, signals, settings.data.batch_size,
+              rates, losses=deque(maxlen=settings.heal.window))  # fmt: skip
+    if settings.save.resume:
+        newest = next((path for _, path in job.checkpoints()), None) if settings.save.resume == "latest" else settings.save.resume
+        if newest is None:
+            raise SettingsError(f'save.resume = "latest", but {job.folder} holds no checkpoint of {settings.save.name}')
+        job.restore(read_state(newest))
+        signals.back_to(job.step)
+    if not settings.sample.every:
+        base.vae.to("meta") if base.vae in idle else None
+    return job
+
+
+def checkpoint_gradients(parts: dict[str, Any]) -> None:
+    """Computes activations again in the backward pass rather than keep them."""
+    for name, part in parts.items():
+        part.enable_gradient_checkpointing() if name == "unet" else part.gradient_checkpointing_enable({"use_reentrant": False})

@@ -1,0 +1,213 @@
+"""The training loop: step, tell, save, sample, heal, stop."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import signal
+import types
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+from diffusers.training_utils import compute_snr
+
+from . import weights
+from .data import Batch, stream
+from .job import Job, checkpoint_gradients, read_state
+from .optimizer import rates
+from .samples import draw
+from .signals import Stopwatch
+
+MAX_SICK_STEPS = 25
+"""So many steps in a row without a finite loss, and nothing will come of it."""
+
+
+class Stop:
+    """Ctrl-C and SIGTERM ask the training to end behind its step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: types.FrameType | None) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+def fit(job: Job) -> int:
+    """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
+    s, stop, watch, n_sick = job.settings, Stop(), Stopwatch(job.device), 0
+    job.initial = job.state() if s.heal.on else None
+    saved_step, batches = job.step, stream(job.steps, job.step, s.train.steps)
+    watch.mark("data")
+    while job.step < s.train.steps:
+        loss, norm = step(job, next(batches), watch)
+        job.step += 1
+        job.signals.step(job.step, loss, norm, rates(job.optimizer, job.parts), watch.take(), job.device)
+        job.schedule.step()
+        why = sickness(job, loss)
+        if why and s.heal.on:
+            if job.n_healed >= s.heal.max_times:
+                return failed(job, f"{why} again, and the learning rate was lowered {job.n_healed} times")
+            saved_step = heal(job, why)
+            batches = stream(job.steps, job.step, s.train.steps)
+            continue
+        n_sick = 0 if math.isfinite(loss) else n_sick + 1
+        if n_sick == MAX_SICK_STEPS:
+            return failed(job, f"the loss was not finite for {n_sick} steps in a row; lower optimizer.learning_rate, or set heal.on = true")
+        if stop.signal or (s.save.every and job.step % s.save.every == 0 and job.step < s.train.steps):
+            saved_step = job.step if job.save() else saved_step
+        if stop.signal:
+            job.signals.say("interrupted", signal=signal.Signals(stop.signal).name, step=job.step, saved_step=saved_step)
+            return 128 + stop.signal if saved_step == job.step else 1
+        if s.sample.every and job.step % s.sample.every == 0:
+            draw(job, stop)
+        watch.mark("optimizer")
+        watch.take()
+    job.save()
+    path = os.path.join(job.folder, f"{s.save.name}.safetensors")
+    if not job.write_lora(path, weights.tensors(job.parts)):
+        return failed(job, "the trained LoRA could not be saved")
+    job.signals.say("done", step=job.step, path=path)
+    return 0
+
+
+def failed(job: Job, why: str) -> int:
+    """Says so; what was saved before stays."""
+    job.signals.say("failed", why, step=job.step)
+    return 1
+
+
+# ---------------------------------------------------------------- one step
+
+
+def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float]:
+    """One optimizer step; returns its mean loss and the gradient's norm. Out of memory, it is done again in smaller pieces."""
+    watch.mark("data")
+    while True:
+        try:
+            loss = gradients(job, batches, watch)
+            break
+        except torch.OutOfMemoryError:
+            if not (job.settings.heal.on and smaller(job)):
+                raise
+        job.optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
+    trained = [p for group in job.optimizer.param_groups for p in group["params"]]
+    job.scaler.unscale_(job.optimizer)
+    norm = float(torch.nn.utils.clip_grad_norm_(trained, job.settings.train.max_grad_norm or math.inf))
+    if job.scaler.is_enabled() or (math.isfinite(norm) and math.isfinite(loss)):  # the scaler looks for itself
+        job.scaler.step(job.optimizer)
+    job.scaler.update()
+    job.optimizer.zero_grad(set_to_none=True)
+    watch.mark("optimizer")
+    return loss, norm
+
+
+def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> float:
+    """The gradient of the mean loss over all images of the step; returns that loss.
+
+    Each step has random numbers of its own, and they are drawn for whole batches: they depend neither on what ran
+    before nor on the size of the pieces.
+    """
+    torch.manual_seed(int.from_bytes(hashlib.blake2b(f"{job.settings.train.seed}/{job.step}".encode(), digest_size=8).digest(), "big") >> 1)
+    n_images, total = sum(len(b.captions) for b in batches), torch.zeros((), device=job.device)
+    for batch in batches:
+        noisy, noise_level, target, weight = noised(job, batch)
+        for at in range(0, len(batch.captions), job.pieces):
+            piece = slice(at, at + job.pieces)
+            with torch.autocast(job.device.type, job.dtype, enabled=job.dtype != torch.float32):
+                hidden, added = conditioning(job, batch, piece)
+                predicted = job.base.unet(noisy[piece], noise_level[piece], hidden, added_cond_kwargs=added, return_dict=False)[0]
+            errors = torch.nn.functional.mse_loss(predicted.float(), target[piece].float(), reduction="none").mean((1, 2, 3))
+            loss = (errors * weight[piece]).sum() / n_images
+            watch.mark("forward")
+            job.scaler.scale(loss).backward()
+            watch.mark("backward")
+            total += loss.detach()
+    return float(total)
+
+
+@torch.no_grad()
+def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Noisy latents, their noise levels, what the model should predict, and the weight of each image's loss."""
+    wanted, noise_of = job.settings.train, job.base.noise
+    moments = job.base.moments(batch.images) if batch.is_pixels else batch.images.to(job.device)
+    latents = DiagonalGaussianDistribution(moments).sample() * job.base.vae.config.scaling_factor
+    noise = torch.randn_like(latents)
+    if wanted.noise_offset:
+        noise += wanted.noise_offset * torch.randn(*latents.shape[:2], 1, 1, device=job.device)
+    level = torch.randint(0, noise_of.config.num_train_timesteps, (len(latents),), device=job.device)
+    is_v = job.base.prediction_type == "v_prediction"
+    target = noise_of.get_velocity(latents, noise, level) if is_v else noise
+    weight = torch.ones(len(latents), device=job.device)
+    if wanted.min_snr_gamma:  # Hang et al. 2023, arXiv 2303.09556, section 3.4
+        snr = compute_snr(noise_of, level)
+        weight = snr.clamp(max=wanted.min_snr_gamma) / (snr + 1 if is_v else snr.clamp(min=1e-8))
+    return noise_of.add_noise(latents, noise, level).to(job.dtype), level, target, weight
+
+
+def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
+    """What the U-Net is told of these images: their captions, and for SDXL their sizes."""
+    captions = batch.captions[piece]
+    if job.text is not None:
+        told = [job.text[c] for c in captions]
+        hidden, pooled = torch.cat([h for h, _ in told]), torch.cat([p for _, p in told if p is not None]) if told[0][1] is not None else None
+    else:
+        with torch.set_grad_enabled(job.settings.lora.text_encoder):
+            hidden, pooled = job.base.encode(captions)
+    hidden = hidden.to(job.device, job.dtype)
+    if pooled is None:
+        return hidden, None
+    return hidden, {"text_embeds": pooled.to(job.device, job.dtype), "time_ids": batch.sizes[piece].to(job.device, job.dtype)}
+
+
+# ---------------------------------------------------------------- healing
+
+
+def smaller(job: Job) -> bool:
+    """Halves what goes through the model at once, the images of a step stay as many; False where nothing is left to do."""
+    batch, accumulation = job.settings.data.batch_size, job.settings.train.accumulation
+    if job.pieces > 1:
+        job.pieces = -(-job.pieces // 2)
+        n = -(-batch // job.pieces) * accumulation
+        job.signals.say("heal", "out of memory: the same images in smaller pieces", step=job.step + 1, batch=job.pieces, accumulation=n,
+                        effective_batch=batch * accumulation)  # fmt: skip
+        return True
+    if not job.settings.train.gradient_checkpointing:
+        job.settings.train.gradient_checkpointing = True
+        checkpoint_gradients(job.parts)
+        job.signals.say("heal", "out of memory: gradient checkpointing is on from here", step=job.step + 1, batch=1)
+        return True
+    return False
+
+
+def sickness(job: Job, loss: float) -> str | None:
+    """Why this loss says that the training is lost; None while it does not."""
+    if not math.isfinite(loss):
+        return "the loss is not finite"
+    job.losses.append(loss)
+    mean = job.mean
+    if math.isfinite(job.best_mean) and mean > job.settings.heal.factor * job.best_mean:
+        return f"the loss diverged (mean {mean:.4g}, lowest {job.best_mean:.4g})"
+    job.best_mean = min(job.best_mean, mean)
+    return None
+
+
+def heal(job: Job, why: str) -> int:
+    """Back to the newest checkpoint from before the trouble, with a lower learning rate; returns its step."""
+    at, n_healed, pieces = job.step, job.n_healed + 1, job.pieces
+    states: list[dict[str, Any]] = (read_state(path) for _, path in job.checkpoints())  # type: ignore[assignment]
+    state = next((s for s in states if s["is_good"] and s["step"] < at and s["identity"] == job.identity()), job.initial)
+    assert state is not None
+    job.restore(state)
+    job.n_healed, job.pieces = n_healed, pieces
+    job.lower_rate()
+    job.signals.back_to(job.step)
+    job.signals.say("heal", f"{why}: back to step {job.step} with a lower learning rate", step=at, to_step=job.step,
+                    learning_rate=float(job.schedule.base_lrs[0]), times=n_healed)  # fmt: skip
+    return job.step

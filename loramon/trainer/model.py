@@ -1,0 +1,132 @@
+"""The base model: its parts, its family and what it predicts, from a diffusers folder or a single file, without the net."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors import SafetensorError, safe_open
+
+from .settings import Model, SettingsError
+
+RESOLUTIONS = {"sd1": 512, "sd2": 512, "sdxl": 1024}
+Conditioning = tuple[torch.Tensor, torch.Tensor | None]
+"""What the U-Net is told of a prompt: hidden states, and the pooled embedding where the family has one (SDXL)."""
+
+
+@dataclass
+class Base:
+    """A loaded base model; `text_encoders` and `tokenizers` in the order of the pipeline."""
+
+    family: str
+    prediction_type: str
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoders: list[Any]
+    tokenizers: list[Any]
+    noise: DDPMScheduler
+    clip_skip: int = 1
+
+    def pipeline(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
+        """The parts as a pipeline that makes images."""
+        if self.family == "sdxl":
+            one, two = self.text_encoders
+            return StableDiffusionXLPipeline(self.vae, one, two, *self.tokenizers, self.unet, self.noise, add_watermarker=False)
+        return StableDiffusionPipeline(self.vae, self.text_encoders[0], self.tokenizers[0], self.unet, self.noise, None, None, requires_safety_checker=False)
+
+    def encode(self, prompts: list[str]) -> Conditioning:
+        """As the family's pipeline does: the last hidden state; SDXL: the last but one of both encoders, side by side."""
+        hidden, pooled = [], None
+        for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
+            ids = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt").input_ids
+            if self.family == "sdxl":
+                out = encoder(ids.to(encoder.device), output_hidden_states=True)
+                hidden.append(out.hidden_states[-2])
+                pooled = out[0]  # of the second encoder: its projection
+            elif self.clip_skip == 1:
+                hidden.append(encoder(ids.to(encoder.device))[0])
+            else:
+                states = encoder(ids.to(encoder.device), output_hidden_states=True).hidden_states
+                hidden.append(getattr(encoder, "text_model", encoder).final_layer_norm(states[-self.clip_skip]))
+        return torch.cat(hidden, -1), pooled
+
+    @torch.no_grad()
+    def moments(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Mean and log variance of the latents of an image batch (values -1 to 1), before scaling; float32."""
+        return torch.cat([self.vae.encode(one[None].to(self.vae.device, self.vae.dtype)).latent_dist.parameters for one in pixels]).float()
+
+
+def load(model: Model, dtype: torch.dtype) -> Base:
+    """Everything frozen, on the CPU; U-Net and text encoders in `dtype`, the VAE in float32. Raises SettingsError."""
+    if not os.path.exists(model.path):
+        raise SettingsError(f"model.path = {model.path} does not exist")
+    single = os.path.isfile(model.path)
+    family, declared, where, zero_snr = _header(model.path) if single else _folder(model.path)
+    if model.architecture not in ("auto", family):
+        raise SettingsError(f'model.architecture = "{model.architecture}", but {where} says {family}')
+    if declared and model.prediction_type not in ("auto", declared):
+        raise SettingsError(f'model.prediction_type = "{model.prediction_type}", but {where} says {declared}: training against it would break the model')
+    kind = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
+    options: dict[str, Any] = {"local_files_only": True, "dtype": dtype}
+    if family != "sdxl":
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    try:
+        if single:
+            pipe = kind.from_single_file(model.path, **options, **({"config": model.config} if model.config else {}))
+        else:
+            pipe = kind.from_pretrained(model.path, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        hint = "; give model.config = a diffusers folder of the same family (only configurations and tokenizers are read)" if single else ""
+        raise SettingsError(f"cannot load {model.path}: {str(error).strip().splitlines()[0][:200]}{hint if not model.config else ''}") from None
+    said = model.prediction_type if model.prediction_type != "auto" else declared
+    if said is None and family == "sd2":
+        raise SettingsError(f"{where} does not say what it predicts: set model.prediction_type (SD 2 base: epsilon, SD 2 768: v_prediction)")
+    prediction = said or pipe.scheduler.config.get("prediction_type") or "epsilon"
+    noise = DDPMScheduler.from_config(pipe.scheduler.config, prediction_type=prediction, **({"rescale_betas_zero_snr": True} if zero_snr else {}))
+    encoders = [e for e in (pipe.text_encoder, getattr(pipe, "text_encoder_2", None)) if e is not None]
+    tokenizers = [t for t in (pipe.tokenizer, getattr(pipe, "tokenizer_2", None)) if t is not None]
+    for part in (pipe.unet, pipe.vae, *encoders):
+        part.requires_grad_(False)
+    return Base(family, prediction, pipe.unet, pipe.vae.float(), encoders, tokenizers, noise, model.clip_skip)
+
+
+def _folder(path: str) -> tuple[str, str | None, str, bool]:
+    """Family, what is predicted where it is told, who tells it, and whether the last noise level is pure noise."""
+
+    def read(name: str) -> dict[str, Any]:
+        try:
+            with open(os.path.join(path, name), encoding="utf-8") as file:
+                return dict(json.load(file))
+        except (OSError, ValueError):
+            raise SettingsError(f"{path} is no diffusers model: {name} is missing or no JSON") from None
+
+    kind = read("model_index.json").get("_class_name", "")
+    if not kind.startswith("StableDiffusion"):
+        raise SettingsError(f"{path} holds a {kind or 'model without a class'}: only Stable Diffusion 1, 2 and XL can be trained")
+    family = "sdxl" if "XL" in kind else "sd2" if read("text_encoder/config.json").get("hidden_size") == 1024 else "sd1"
+    where = os.path.join("scheduler", "scheduler_config.json")
+    return family, read(where).get("prediction_type"), where, False
+
+
+def _header(path: str) -> tuple[str, str | None, str, bool]:
+    """The same of a single file: ModelSpec metadata, and the marker tensors `v_pred` and `ztsnr` of SDXL models."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata, keys = file.metadata() or {}, set(file.keys())
+    except (SafetensorError, OSError):
+        raise SettingsError(f"{path} is no .safetensors file, or only a part of one") from None
+    if any(k.startswith("conditioner.embedders.1.") for k in keys):
+        family = "sdxl"
+    elif any(k.startswith("cond_stage_model.model.") for k in keys):
+        family = "sd2"
+    elif any(k.startswith("cond_stage_model.transformer.") for k in keys):
+        family = "sd1"
+    else:
+        raise SettingsError(f"{path} is no whole model of Stable Diffusion 1, 2 or XL")
+    word = metadata.get("modelspec.prediction_type", "")
+    declared = "v_prediction" if "v_pred" in keys or word.startswith("v") else "epsilon" if word.startswith("eps") else None
+    return family, declared, f"the header of {os.path.basename(path)}", "ztsnr" in keys

@@ -1,0 +1,154 @@
+"""The LoRA itself: its layers in the model, and its two file formats, kohya's (A1111, Forge, ComfyUI) and diffusers'.
+
+Both hold the same tensors under other names; converting changes no bit. Key names: sd-scripts 48d368fa networks/lora.py,
+library/sdxl_model_util.py (SDXL's U-Net has Stability's block numbers there); diffusers 0.42 loaders/lora_base.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from diffusers.training_utils import cast_training_params
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors import safe_open
+
+from .files import write_tensors
+from .model import Base
+from .settings import Lora, SettingsError
+
+Tensors = dict[str, torch.Tensor]
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+TRANSFORMER = [*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"]
+TEXT = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
+KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te_", "text_encoder_2": "lora_te2_"}
+_WHOLE = ("down_blocks", "up_blocks", "mid_block", "transformer_blocks", "text_model", "self_attn", "proj_in", "proj_out", "out_proj",
+          "q_proj", "k_proj", "v_proj", "to_q", "to_k", "to_v", "to_out")  # fmt: skip
+"""Names of modules with an underscore of their own."""
+
+
+def add(base: Base, lora: Lora) -> dict[str, Any]:
+    """Puts LoRA layers (float32, trainable) into the model; returns the trained parts by their name in the pipeline."""
+    parts = {"unet": base.unet}
+    if lora.text_encoder:
+        parts |= dict(zip(("text_encoder", "text_encoder_2"), base.text_encoders, strict=False))
+    for name, part in parts.items():
+        targets = TEXT if name != "unet" else TRANSFORMER if lora.targets == "transformer" else ATTENTION
+        inject_adapter_in_model(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets), part)
+        cast_training_params(part, torch.float32)
+    return parts
+
+
+def trainable(parts: dict[str, Any]) -> dict[str, torch.nn.Parameter]:
+    """The LoRA's parameters under diffusers' names (`unet.….lora_A.weight`)."""
+    found = {}
+    for name, part in parts.items():
+        for key, parameter in part.named_parameters():
+            if parameter.requires_grad:
+                inner = "" if name == "unet" or key.startswith("text_model.") else "text_model."
+                found[f"{name}.{inner}{key.replace('.default.', '.')}"] = parameter
+    return found
+
+
+def tensors(parts: dict[str, Any]) -> Tensors:
+    """Copies of them on the CPU."""
+    return {key: parameter.detach().to("cpu", copy=True) for key, parameter in trainable(parts).items()}
+
+
+@torch.no_grad()
+def put(parts: dict[str, Any], stored: Tensors) -> None:
+    """Sets them to what `tensors` gave."""
+    for key, parameter in trainable(parts).items():
+        parameter.copy_(stored[key])
+
+
+def fault(lora: Iterable[torch.Tensor]) -> str | None:
+    """Why these weights are no LoRA worth saving; None where they are."""
+    used = False
+    for tensor in lora:
+        if not bool(torch.isfinite(tensor).all()):
+            return "the weights are not finite"
+        used = used or bool(tensor.any())
+    return None if used else "all weights are zero: nothing was learned"
+
+
+def write(path: str, lora: Tensors, alpha: float, metadata: dict[str, str], dtype: str, diffusers: bool = False) -> None:
+    """Checks and writes a LoRA under diffusers' names in one of the formats. Raises ValueError for weights that are none, OSError."""
+    cast = {k: v.to(DTYPES[dtype]) for k, v in lora.items()}
+    why = fault(v for k, v in cast.items() if ".lora_B." in k) or fault(cast.values())
+    if why:
+        raise ValueError(why)
+    if diffusers:
+        write_tensors(path, cast, metadata | {"lora_adapter_metadata": _adapter_metadata(cast, alpha), "format": "pt"})
+    else:
+        write_tensors(path, to_kohya(cast, alpha, metadata.get("ss_base_model_version", "").startswith("sdxl")), metadata)
+
+
+def _adapter_metadata(lora: Tensors, alpha: float) -> str:
+    found: dict[str, Any] = {}
+    for key, value in lora.items():
+        part, path = key.split(".", 1)
+        if path.endswith(".lora_A.weight"):
+            found |= {f"{part}.r": value.shape[0], f"{part}.lora_alpha": alpha}
+            found.setdefault(f"{part}.target_modules", []).append(path.removesuffix(".lora_A.weight"))
+    return json.dumps(found, sort_keys=True)
+
+
+def to_kohya(lora: Tensors, alpha: float, sdxl: bool, layers: int = 2) -> Tensors:
+    """Diffusers' names to kohya's. `layers`: the U-Net's `layers_per_block`, for the block numbers of SDXL."""
+    found: Tensors = {}
+    for key, value in lora.items():
+        part, path = key.split(".", 1)
+        path, side = path.rsplit(".lora_", 1)
+        name = KOHYA[part] + path.replace(".", "_")
+        if sdxl:
+            name = name.replace("lora_te_", "lora_te1_")
+            name = re.sub(r"down_blocks_(\d+)_attentions_(\d+)", lambda m: f"input_blocks_{1 + int(m[1]) * (layers + 1) + int(m[2])}_1", name)
+            name = re.sub(r"up_blocks_(\d+)_attentions_(\d+)", lambda m: f"output_blocks_{int(m[1]) * (layers + 1) + int(m[2])}_1", name)
+            name = name.replace("mid_block_attentions_0", "middle_block_1")
+        found[f"{name}.lora_{'down' if side.startswith('A') else 'up'}.weight"] = value
+        found[f"{name}.alpha"] = torch.tensor(float(alpha), dtype=value.dtype)
+    return found
+
+
+def from_kohya(lora: Tensors, layers: int = 2) -> tuple[Tensors, float]:
+    """Kohya's names to diffusers', and alpha. Raises SettingsError for layers that this trainer does not make."""
+    found: Tensors = {}
+    alphas = {float(v) for k, v in lora.items() if k.endswith(".alpha")}
+    for key, value in lora.items():
+        name, _, side = key.partition(".")
+        prefix = re.match(r"lora_(unet|te[12]?)_", name)
+        if side == "alpha":
+            continue
+        if prefix is None or side not in ("lora_down.weight", "lora_up.weight") or len(alphas) != 1:
+            raise SettingsError(f"{key}: only plain LoRA layers of one alpha can be converted")
+        path = name[prefix.end() :].replace("middle_block_1", "mid_block_attentions_0")
+        path = re.sub(r"input_blocks_(\d+)_1", lambda m: "down_blocks_{}_attentions_{}".format(*divmod(int(m[1]) - 1, layers + 1)), path)
+        path = re.sub(r"output_blocks_(\d+)_1", lambda m: "up_blocks_{}_attentions_{}".format(*divmod(int(m[1]), layers + 1)), path)
+        path = path.replace("_", ".")
+        for word in _WHOLE:
+            path = path.replace(word.replace("_", "."), word)
+        part = {"unet": "unet", "te2": "text_encoder_2"}.get(prefix[1], "text_encoder")
+        found[f"{part}.{path}.lora_{'A' if 'down' in side else 'B'}.weight"] = value
+    return found, alphas.pop()
+
+
+def convert(source: str, target: str) -> str:
+    """Rewrites a LoRA file in the other format; returns the name of that format. Raises SettingsError, OSError."""
+    with safe_open(source, "pt") as file:
+        metadata, stored = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+    if any(k.startswith("lora_") for k in stored):
+        lora, alpha = from_kohya(stored)
+        write_tensors(target, lora, metadata | {"lora_adapter_metadata": _adapter_metadata(lora, alpha), "format": "pt"})
+        return "diffusers"
+    if not all(re.match(r"(unet|text_encoder(_2)?)\..*\.lora_[AB]\.weight$", k) for k in stored):
+        raise SettingsError(f"{source} is no LoRA in kohya's or diffusers' peft format")
+    known = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    rank = next(v.shape[0] for k, v in stored.items() if ".lora_A." in k)
+    sdxl = metadata.get("ss_base_model_version", "").startswith("sdxl") or any("text_encoder_2." in k or "transformer_blocks.1." in k for k in stored)
+    write_tensors(target, to_kohya(stored, float(known.get("unet.lora_alpha", rank)), sdxl), metadata)
+    return "kohya"
