@@ -43,10 +43,10 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def make(tag: str, kind: LossKind, step: list[int], value: list[float], hidden: bool = False) -> Series:
+def make(tag: str, kind: LossKind, step: list[int], value: list[float], hidden: bool = False, window: int | None = None) -> Series:
     n = len(step)
     rows = Rows(tag, kind, np.array(step, np.int64), np.array(value, float), np.full(n, np.nan), np.arange(n))
-    return SeriesInfo("run", tag, kind, nan_hidden=hidden), rows
+    return SeriesInfo("run", tag, kind, nan_hidden=hidden, window_steps=window), rows
 
 
 def series(run: dict[str, Any], form: str, make_logs: ModuleType) -> list[Series]:
@@ -58,7 +58,7 @@ def series(run: dict[str, Any], form: str, make_logs: ModuleType) -> list[Series
         return [make("loss", "step", every_step, np.array(losses, np.float32).tolist()), make("lr", "step", every_step, rates)]
     if form == "kohya":
         means = [float(make_logs.tq_num(a)) for a in make_logs.averages(run)]
-        return [make("loss_mean", "running", every_step, means)]
+        return [make("loss_mean", "running", every_step, means, window=run["steps_per_epoch"])]
     every = 1 if form == "hf" else 10
     steps, means, total, since = [], [], 0.0, 0
     for step, loss in enumerate(losses, 1):  # transformers Trainer: tr_loss with logging_nan_inf_filter

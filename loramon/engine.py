@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.catalogue.match import load
+from loramon.columns import GrowingColumn
 from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS, loss_divergence
 from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan, TickDetector, TickView
 from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
+from loramon.detectors.recovered import RecoveredScan
 from loramon.detectors.rise_scan import RiseScan
 from loramon.events import Batch, Chunk, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
-from loramon.run import TICKS, GrowingColumn, Run, Session
+from loramon.run import TICKS, Run, Session
 from loramon.switches import Switches, raised
 
 TICK_LAG_S = 2.0
@@ -263,14 +265,23 @@ class Engine:
                 yield at, told if rows.steps_known else _without_step(told)
 
     def _start(self, detector: SeriesDetector, batch: Batch, rows: Rows) -> SeriesScan | None:
-        info = SeriesInfo(batch.source, rows.tag, rows.kind, batch.trainer or self.run.trainer, batch.nan_hidden, rows.steps_known)
+        info = SeriesInfo(batch.source, rows.tag, rows.kind, batch.trainer or self.run.trainer, batch.nan_hidden, rows.steps_known,
+                          self._window_steps() if rows.kind == "running" else None)  # fmt: skip
         return detector.start(info) if detector.fits(info) else None
+
+    def _window_steps(self) -> int | None:
+        """Steps of an epoch, which is what sd-scripts' running mean covers; None where batches are left over at its end."""
+        told, at_once = self.run.facts.get("batches_per_epoch"), self.run.setting("gradient_accumulation_steps") or 1
+        n_batches = told.value if told is not None else None
+        if not isinstance(n_batches, int) or not isinstance(at_once, int) or at_once < 1 or n_batches % at_once:
+            return None
+        return n_batches // at_once or None
 
     def outlook(self) -> Outlook | None:
         """What the test for a rising loss can see by now, of the series that tells it best; None where none runs."""
         best = self.run.best("loss")
         scan = self._scans.get((best.source, best.tag, loss_divergence.ID)) if best is not None else None
-        return scan.outlook() if isinstance(scan, RiseScan) else None
+        return scan.outlook() if isinstance(scan, (RiseScan, RecoveredScan)) else None
 
     # ------------------------------------------------------------ ticks
 

@@ -26,6 +26,7 @@ class SeriesInfo:
     `tag` is the contract's name where there is one (`loss`, `loss_mean`, `grad_norm`, `lr`, `d_lr`), else the trainer's.
     `nan_hidden`: the trainer replaces non-finite losses before it prints them (HF's logging_nan_inf_filter prints 0,
     ai-toolkit prints 0), so an exact 0 is a NaN's face.
+    `window_steps`: the steps that a running mean covers once it is full, where they are known.
     """
 
     source: str
@@ -34,6 +35,7 @@ class SeriesInfo:
     trainer: str | None = None
     nan_hidden: bool = False
     steps_known: bool = True
+    window_steps: int | None = None
 
 
 class SeriesScan(Protocol):

@@ -7,7 +7,9 @@ variance inflation, its threshold is higher, and it is never confirmed. Non-fini
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from loramon.detectors import recovered
 from loramon.detectors.base import SeriesInfo, SeriesScan
 from loramon.detectors.rise_scan import RiseScan, Tuning
 from loramon.events import LossKind
@@ -34,6 +36,11 @@ TUNINGS: dict[LossKind, Tuning] = {
     "running": Tuning(40.0, MIN_SHIFT, True, 0.5, 1.0, 1.0, 50, None, 25, None, SOFT_FLOOR),
 }
 
+RECOVERED = {1: TUNINGS["step"]} | {
+    k: replace(TUNINGS["interval"], threshold=h, start_threshold=None) for k, h in ((4, 10.0), (16, 7.0), (64, 6.0))
+}
+"""By the steps of a mean recovered from a running one. The longer, the fewer rows, hence the lower the threshold."""
+
 
 class LossDivergence:
     """Fits the loss of each step, means over steps that do not overlap, and, far more slowly, running means."""
@@ -45,4 +52,6 @@ class LossDivergence:
         return info.tag == "loss" or (info.tag == "loss_mean" and info.kind == "running")
 
     def start(self, info: SeriesInfo) -> SeriesScan:
+        if info.kind == "running":
+            return recovered.start(ID, info, RECOVERED, TUNINGS["running"])
         return RiseScan(ID, info.kind, TUNINGS[info.kind])

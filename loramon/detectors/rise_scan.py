@@ -133,6 +133,18 @@ class RiseScan:
         self._begin = self._ref_from = self._stretch = self._n
         self._sum = self._rise = 0.0
 
+    @property
+    def told(self) -> bool:
+        """Whether something is told that has not been taken back."""
+        return self._told is not None
+
+    def accept(self) -> None:
+        """The rows so far are what is usual, whatever was made of them: the reference is taken from the newest."""
+        self._told, self._sum, self._rise = None, 0.0, 0.0
+        self._threshold = self._tuning.threshold
+        self._stretch, self._lowest = self._n, math.inf
+        self._refresh(self._n)
+
     def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
         """Rows lo..hi are new. A step lower than the one before it is a resume, hence a boundary."""
         out: list[Told] = []

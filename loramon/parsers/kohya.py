@@ -102,7 +102,7 @@ T = "train_network.py"
 HEADER_RULES = (
     rule("running training /", r"running training / 学習開始", _start, f"sd-scripts 0.10 {T}:987"),
     rule("num train images * repeats", r"\s*num train images \* repeats.*?: (\d+)", None, f"sd-scripts 0.10 {T}:988", "kohya"),
-    rule("num batches per epoch", r"\s*num batches per epoch.*?: (\d+)", lambda m, p: (Setting("_batches_per_epoch", int(m[1]), "log", p),),
+    rule("num batches per epoch", r"\s*num batches per epoch.*?: (\d+)", lambda m, p: (Fact("batches_per_epoch", int(m[1]), p),),
          f"sd-scripts 0.10 {T}:991"),
     rule("num epochs", r"\s*num epochs.*?: (\d+)", _progress("total_epochs"), f"sd-scripts 0.10 {T}:992"),
     rule("batch size per device", r"\s*batch size per device.*?: (\d+)\s*$", setting("batch_size"), f"sd-scripts 0.10 {T}:993"),

@@ -14,6 +14,7 @@ from loramon.events import LossKind, Rows, Told
 KINDS: tuple[LossKind, ...] = ("step", "interval", "running")
 SERIES = [SeriesInfo("log", "loss", kind, nan_hidden=hidden) for kind in KINDS for hidden in (False, True)]
 SERIES += [SeriesInfo("log", "loss_mean", "running"), SeriesInfo("log", "grad_norm", "step")]
+SERIES += [SeriesInfo("log", "loss_mean", "running", window_steps=window) for window in (3, 60, 500)]
 SERIES += [SeriesInfo("log", "grad_norm", "interval"), *(SeriesInfo("log", tag, "step") for tag in ("lr", "d_lr", "key_norm"))]
 
 
