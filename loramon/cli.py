@@ -19,6 +19,7 @@ DESCRIPTION = "The doctor for LoRA training: reads the trainer's log, TensorBoar
 EPILOG = """examples:
   loramon watch train.log             a training as it runs
   loramon diagnose train.log          what went wrong, from which step, and what to do
+  loramon check my_lora.toml          a training's settings before it starts
   loramon explain loss-nan            what a finding means
   loramon demo                        a recording of a training that goes wrong
 """
@@ -26,12 +27,12 @@ EPILOG = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; building it imports no more than argparse."""
-    from loramon.commands import attach, demo, diagnose, explain, export, hints, jobs, record, replay, run, stop, train, watch
+    from loramon.commands import attach, check, demo, diagnose, explain, export, hints, jobs, record, replay, run, stop, train, watch
 
     parser = argparse.ArgumentParser(prog="loramon", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"loramon {__version__}")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (run, attach, watch, replay, diagnose, jobs, stop, train, export, explain, hints, demo, record):
+    for module in (run, attach, watch, replay, diagnose, check, jobs, stop, train, export, explain, hints, demo, record):
         module.add_parser(sub).set_defaults(run=module.run)
     return parser
 

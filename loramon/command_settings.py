@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from loramon.model_families import family_of
 from loramon.redact import redact
+from loramon.script_commands import Shell, commands_of
 from loramon.settings import matches, read
 from loramon.text import sanitise
 
@@ -112,22 +114,10 @@ def configs_of_command(argv: Sequence[str], trainer: str | None = None) -> list[
     return list(dict.fromkeys(found))
 
 
-def words_of_script(text: str) -> list[list[str]]:
-    """The commands of a shell or batch script that start a training, as words; continued lines are joined."""
-    import shlex
-
-    joined = re.sub(r"[ \t]*(?:\\|\^)\r?\n\s*", " ", text)
-    found = []
-    for line in joined.splitlines():
-        if "--" not in line or ".py" not in line:
-            continue
-        try:
-            words = shlex.split(line, comments=True, posix="^" not in line and "\\" not in line)
-        except ValueError:
-            words = line.split()
-        if trainer_of_command(words) is not None:
-            found.append([word.strip("\"'") for word in words])
-    return found
+def words_of_script(text: str, shell: Shell = "sh") -> list[list[str]]:
+    """The commands of a shell, batch or PowerShell script that start a training, as words; continued lines are joined."""
+    found = [[word.text for word in words] for words in commands_of(text, shell)]
+    return [words for words in found if trainer_of_command(words) is not None]
 
 
 def _name(word: str) -> str:
@@ -146,30 +136,48 @@ def _trainers_own(argv: Sequence[str]) -> tuple[list[str], str]:
     return words, ""
 
 
-def _flags(words: Sequence[str]) -> list[tuple[str, str]]:
-    """(flag, value) in order; several values of one flag are joined by blanks, a bare switch has the value `true`.
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """An option of a command line. `at`: the words it is written in, from the first to behind the last."""
+
+    name: str
+    value: str
+    at: tuple[int, int]
+
+
+def flags_of(words: Sequence[str]) -> list[Flag]:
+    """The options in order; several values of one are joined by blanks, a bare switch has the value `true`.
     `key=value` without dashes is an override (LLaMA-Factory)."""
     found = []
     i = 0
     while i < len(words):
-        word = words[i]
+        word, start = words[i], i
         i += 1
         if not word.startswith("--"):
             if re.fullmatch(r"[A-Za-z_]\w*=.+", word):
                 key, _, value = word.partition("=")
-                found.append((key, value))
+                found.append(Flag(key, value, (start, i)))
             continue
         if len(word) < 4:
             continue
-        flag, equals, value = word.partition("=")
+        name, equals, value = word.partition("=")
         if not equals:
             taken = []
             while i < len(words) and not words[i].startswith("--"):
                 taken.append(words[i])
                 i += 1
             value = " ".join(taken) if taken else "true"
-        found.append((flag, value))
+        found.append(Flag(name, value, (start, i)))
     return found
+
+
+def trainers_own(argv: Sequence[str]) -> int:
+    """Where the training's own words begin: behind its script. What stands before is the launcher's."""
+    return len(argv) - len(_trainers_own(argv)[0])
+
+
+def _flags(words: Sequence[str]) -> list[tuple[str, str]]:
+    return [(flag.name, flag.value) for flag in flags_of(words)]
 
 
 def family_of_base_model(name: object) -> str | None:

@@ -19,9 +19,10 @@ from loramon.config_settings import settings_of, trainer_of
 from loramon.errors import UserError
 from loramon.events import Origin
 from loramon.redact import redact
+from loramon.script_commands import SHELLS, Shell, shell_of
 from loramon.text import sanitise
 
-SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".env", ".sh", ".bat")
+SUFFIXES = (".toml", ".yaml", ".yml", ".json", ".env", *SHELLS)
 _WRITTEN = re.compile(
     r"hparams\.yml|adapter_config\.json|trainer_state\.json|simpletuner_config\.json|training_args\.(?:yaml|json)|args\.json"
     r"|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.json"
@@ -50,18 +51,29 @@ class ConfigFile:
 def read_config(path: Path, trainer: str | None = None) -> ConfigFile:
     """Reads one file. `trainer`: who is known to have run, for files whose keys do not tell. Never raises on what is in it."""
     try:
-        if path.suffix in (".sh", ".bat"):
-            return _script(path, _text(path))
-        document = _env(_text(path)) if path.suffix == ".env" or path.name == ".env" else read_document(path)
+        if (shell := shell_of(path.name)) is not None:
+            return _script(path, _text(path), shell)
+        document = document_of(path)
     except UserError as error:
         return ConfigFile(path, {}, problem=sanitise(error.message.removeprefix(f"{path}: "), 160))
-    document = _unwrapped(document)
     own = "hf-trainer" if path.name in _OF_HF_TRAINER else trainer_of(document)
     if own is None:
         return ConfigFile(path, {})
     is_dataset = own in ("kohya", "musubi") and any(e.path[0] == "datasets" for e in document.entries)
     mine = trainer if is_dataset and trainer in ("kohya", "musubi") else own
     return ConfigFile(path, _settings(document, mine), None if is_dataset else own, _origin(path, own))
+
+
+def document_of(path: Path) -> Document:
+    """The values of a configuration file of any kind but scripts. Raises UserError as `read_document` does."""
+    return _unwrapped(_env(_text(path)) if path.suffix == ".env" or path.name == ".env" else read_document(path))
+
+
+def text_of(path: Path) -> str:
+    """The text of a script. Raises UserError `not-found`, `unreadable`."""
+    if not path.exists():
+        raise UserError("not-found", f"{path}: no such file")
+    return _text(path)
 
 
 def _text(path: Path) -> str:
@@ -110,8 +122,8 @@ def _env(text: str) -> Document:
     return replace(parse_document("", "yaml", ""), entries=tuple(found))
 
 
-def _script(path: Path, text: str) -> ConfigFile:
-    commands = words_of_script(text)
+def _script(path: Path, text: str, shell: Shell) -> ConfigFile:
+    commands = words_of_script(text, shell)
     if not commands:
         return ConfigFile(path, {})
     trainer = trainer_of_command(commands[-1])

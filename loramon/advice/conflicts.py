@@ -2,7 +2,8 @@
 
 A row of conflicts.toml forbids `setting` at `value` (a condition; `on` where none is given), where `when` holds and, if
 there is a `with`, where the run has that setting at `with_value` (`on` where none is given). A row with `with` holds in
-both directions, unless `one_way` is set.
+both directions, unless `one_way` is set. `refused_by`: trainers that stop at it when they start. `check`: whether others are told
+of it when settings are looked over (`note`, `no`); a row with `refused_by` is not, unless it says so.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Conflict:
     other_value: object = "on"
     one_way: bool = False
     when: Mapping[str, object] = field(default_factory=dict)
+    refused_by: tuple[str, ...] = ()
+    check: str = "note"
 
     def forbids(self, setting: str, value: object, situation: Situation) -> bool:
         """Whether changing `setting` to `value` would bring this run into the conflict."""
@@ -62,6 +65,8 @@ def _conflict(raw: dict[str, Any]) -> Conflict:
         other_value=raw.get("with_value", "on"),
         one_way=raw.get("one_way", False),
         when=raw.get("when", {}),
+        refused_by=tuple(raw.get("refused_by", ())),
+        check=raw.get("check", "no" if "refused_by" in raw else "note"),
     )
 
 

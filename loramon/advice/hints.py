@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from loramon.advice.conditions import Situation, holds
 from loramon.tables import read_table
 
 _FILE = Path(__file__).with_name("hints.toml")
@@ -16,7 +17,10 @@ _FILE = Path(__file__).with_name("hints.toml")
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One hint in both languages. `today`: what documentation says now, where it differs; `words`: more search words."""
+    """One hint in both languages. `today`: what documentation says now, where it differs; `words`: more search words.
+
+    `check`: of which plans it is worth reading before they start, beside the family.
+    """
 
     id: str
     titles: Mapping[str, str]
@@ -25,6 +29,7 @@ class Hint:
     today_source: str | None
     words: tuple[str, ...]
     findings: tuple[str, ...]
+    check: Mapping[str, object] = field(default_factory=dict)
 
 
 @cache
@@ -48,6 +53,7 @@ def _hint(raw: dict[str, Any]) -> Hint:
         today_source=today.get("source"),
         words=tuple(raw.get("words", ())),
         findings=tuple(raw.get("findings", ())),
+        check=raw.get("check", {}),
     )
 
 
@@ -77,6 +83,17 @@ def search(words: Sequence[str]) -> list[Hint]:
 def for_finding(finding_id: str) -> list[Hint]:
     """Hints about what a finding is about."""
     return [h for h in hints() if finding_id in h.findings]
+
+
+FAMILIES = ("sd1", "sd2", "sdxl")
+"""The models that the hints were written about."""
+
+
+def hints_for_plan(situation: Situation) -> list[Hint]:
+    """Hints worth reading before this training starts: of SD1.5 and SDXL all whose own condition holds, of others none."""
+    if situation.family not in FAMILIES:
+        return []
+    return [h for h in hints() if holds(h.check, situation)]
 
 
 def _head_of(hint: Hint) -> str:

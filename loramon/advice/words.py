@@ -22,6 +22,19 @@ def remedy_text(remedy: Remedy, lang: str) -> dict[str, str]:
     }
 
 
+def change_words(setting: str, trainer: str | None, flag: str, current: object, suggested: object, lang: str) -> str:
+    """A change of one setting in a few words, in the trainer's own: `--network_dim: 64 → 16`, `add --sdpa`."""
+    means = next((k.means for k in table.keys(setting, trainer or "") if k.name == flag), None)
+    if means is not None or isinstance(suggested, bool):
+        on = bool(suggested) if isinstance(suggested, bool) and means is None else means == suggested
+        if not flag.startswith("-"):
+            return f"{flag}: {'true' if on else 'false'}"
+        return message("change.add" if on else "change.remove", lang, flag=flag)
+    if current is not None:
+        return f"{flag}: {_value(current)} → {_value(suggested)}"
+    return message("change.set", lang, flag=flag, value=_value(suggested))
+
+
 def _means(remedy: Remedy) -> object:
     """What turning this flag on stands for, or None where it takes a value."""
     if remedy.setting is None or remedy.flag is None:

@@ -87,5 +87,10 @@ FINDING_IDS: dict[str, Severity] = {
     "setting-resolution": "note",
     "setting-conflict": "note",
     "setting-base-model": "note",
+    "setting-learning-rate": "note",
+    "setting-timesteps": "note",
+    "setting-precision": "note",
+    "setting-captions": "note",
+    "setting-buckets": "note",
 }
 """Default severity by id; a milder case of the same thing may be milder."""

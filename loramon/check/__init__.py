@@ -1,0 +1,1 @@
+"""`check`: a training's settings looked over before it starts."""
