@@ -21,6 +21,7 @@ from textual.widgets import Input
 from loramon.clock import Clock, SystemClock
 from loramon.diagnosis import Diagnosis
 from loramon.live import LiveSession
+from loramon.replaying import ReplaySession
 from loramon.screens.ambiguous import is_ambiguous
 from loramon.screens.clipboard import copy_flags
 from loramon.screens.crash import write_crash
@@ -102,6 +103,10 @@ class Dashboard(App[int]):
     # ------------------------------------------------------------ life
 
     def get_default_screen(self) -> Screen[None]:
+        if isinstance(self.session, ReplaySession):
+            from loramon.screens.replay import ReplayMainScreen
+
+            return ReplayMainScreen()
         return MainScreen()
 
     def on_mount(self) -> None:

@@ -192,6 +192,13 @@ class ReplaySession(LiveSession):
         self.seek(times[i])
         return self.sights.alarms[i]
 
+    def step(self, by: int) -> None:
+        """The cursor to the next record of the steps, or to the one before."""
+        column = self._steps()
+        if column is not None and len(column.known):
+            i = int(np.searchsorted(column.known, self.position_s, "right")) if by > 0 else int(np.searchsorted(column.known, self.position_s, "left")) - 1
+            self.seek(float(column.known[min(max(0, i), len(column.known) - 1)]))
+
     def second_of(self, step: int) -> float:
         """When this step was known; the end for one that was never reached."""
         column = self._steps()
