@@ -36,6 +36,15 @@ class FormatTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingTable:
+    """`[recording]`: whether `watch` and `attach` record, and how much of runs and recordings is kept."""
+
+    on: bool = True
+    max_days: float = 90.0
+    max_gb: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of loramon. `path`: the file that they were read from, None where there is none."""
 
@@ -43,6 +52,7 @@ class Config:
     ascii: bool = False
     color: bool = True
     format: tuple[FormatTable, ...] = ()
+    recording: RecordingTable = RecordingTable()
     path: Path | None = None
 
 

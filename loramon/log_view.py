@@ -305,6 +305,10 @@ class LogView:
             lo, hi = (middle + 1, hi) if log.starts[middle][0] <= offset else (lo, middle)
         return log.starts[lo - 1] if lo else (0, 1)
 
+    def n_lines(self, source: str) -> int:
+        """How many lines of the source were ended so far."""
+        return self._logs[source].lines.line - 1 if source in self._logs else 0
+
     def encoding(self, source: str) -> str | None:
         """What the bytes of a source were found to be written in; None before they were looked at."""
         return self._logs[source].lines.encoding if source in self._logs else None

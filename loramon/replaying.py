@@ -158,6 +158,8 @@ class ReplaySession(LiveSession):
         self._then.move(self.position_s)
         if self._log.move(self.position_s) or force:
             self.log = self._log.view
+        for name, lane in self._then.logs.items():
+            lane.n_lines = self.log.n_lines(name)
         self.revision += 1
 
     def seek(self, second: float) -> None:

@@ -127,8 +127,7 @@ class PastReader:
             if item.change in ("rotated", "truncated", "replaced") and source is not None:
                 source.base = source.position
                 source.marks.clear()
-                if moment.path is None:
-                    source.paths.append(source.paths[-1] if source.paths else Path())
+                source.paths.append(source.paths[-1] if source.paths else Path())
             if item.change == "ended":
                 self._do(lambda: engine.finish(item.source))
         elif isinstance(item, (GpuSample, HostSample)):

@@ -5,6 +5,7 @@ What cannot be read is skipped and counted; the raw output beside it can always 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import urllib.parse
@@ -27,6 +28,8 @@ class RecordedSource:
     folder: str | None
     path: Path | None
     head: bytes | None
+    origin: Path | None = None
+    """Where the bytes of a copy came from."""
 
 
 @dataclass
@@ -55,9 +58,9 @@ def open_recording(path: Path) -> Recording:
             found.meta = {str(key): str(value) for key, value in db.execute("select key, value from meta")}
             if "format" not in found.meta:
                 raise UserError("bad-recording", f"{path}: no recording of loramon")
-            for number, name, kind, folder, where, head in db.execute("select id, name, kind, folder, path, head from source"):
+            for number, name, kind, folder, where, head, origin in db.execute("select id, name, kind, folder, path, head, origin from source"):
                 file = None if where is None else path.parent / where  # an absolute path stays as it is
-                found.sources[number] = RecordedSource(number, str(name), str(kind), folder, file, head)
+                found.sources[number] = RecordedSource(number, str(name), str(kind), folder, file, head, None if origin is None else Path(origin))
         except sqlite3.DatabaseError as error:
             if not found.meta:
                 raise UserError("bad-recording", f"{path}: not readable as a recording ({error}); replay the log itself") from None
@@ -72,6 +75,29 @@ def open_recording(path: Path) -> Recording:
     finally:
         db.close()
     return found
+
+
+def open_meta(path: Path) -> Recording | None:
+    """What a recording says of itself and its sources, without its rows; None where it cannot be read."""
+    found = Recording(path)
+    try:
+        with contextlib.closing(connect(path)) as db:
+            found.meta = {str(key): str(value) for key, value in db.execute("select key, value from meta")}
+            for number, name, kind, folder, head, origin in db.execute("select id, name, kind, folder, head, origin from source"):
+                found.sources[number] = RecordedSource(number, name, kind, folder, None, head, None if origin is None else Path(origin))
+    except (UserError, sqlite3.Error):
+        return None
+    return found
+
+
+def kept_in(path: Path, name: str) -> bytes | None:
+    """Something that was worked out and kept in the recording (`brief`, `alarms`), None where it is not there."""
+    try:
+        with contextlib.closing(connect(path)) as db:
+            row = db.execute("select data from cache where name = ?", (name,)).fetchone()
+    except (UserError, sqlite3.Error):
+        return None
+    return bytes(row[0]) if row is not None and isinstance(row[0], bytes) else None
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -27,11 +27,11 @@ LOOK_AT_DISK_S = 5.0
 JUMP_S = 2.0
 HEAD_BYTES = 256
 
-Stopped = Literal["", "disk-full", "unwritable"]
+Stopped = Literal["", "disk-full", "unwritable", "large"]
 
 SCHEMA = """
 create table if not exists meta(key text primary key, value text);
-create table if not exists source(id integer primary key, name text unique, kind text, folder text, path text, head blob);
+create table if not exists source(id integer primary key, name text, kind text, folder text, path text, head blob, origin text);
 create table if not exists tail(seq integer primary key, row text);
 create table if not exists block(first integer primary key, last integer, n integer, data blob);
 create table if not exists cache(name text primary key, made_by text, data blob);
@@ -79,22 +79,28 @@ class Store:
         db.executemany("insert or ignore into meta values(?, ?)", rows.items())
         db.execute("delete from meta where key = 'stopped'")
         db.execute("commit")
-        self._sources = {name: number for number, name in db.execute("select id, name from source")}
+        self._sources = {name: number for number, name in db.execute("select id, name from source order by id")}
+        self._n_sources = max(self._sources.values(), default=0)
         last = db.execute("select max(coalesce((select max(seq) from tail), 0), coalesce((select max(last) from block), 0))").fetchone()[0]
         self.n_rows = int(last)
         self._n_tail = int(db.execute("select count(*) from tail").fetchone()[0])
 
     # ------------------------------------------------------------ taking in
 
-    def source(self, name: str, kind: str, path: Path | None, folder: str | None = None) -> int:
-        """The number of a source, told on its first use. `path`: the file that holds its bytes."""
+    def source(self, name: str, kind: str, path: Path | None, folder: str | None = None, origin: Path | None = None) -> int:
+        """The number of a source, told on its first use. `path`: the file that holds its bytes; `origin`: where they came from."""
         known = self._sources.get(name)
         if known is not None:
             return known
-        number = self._sources[name] = len(self._sources) + 1
+        number = self._sources[name] = self._n_sources = self._n_sources + 1
         shown = None if path is None else path.name if path.parent == self.path.parent else str(path.absolute())
-        self._execute("insert or ignore into source(id, name, kind, folder, path) values(?, ?, ?, ?, ?)", (number, name, kind, folder, shown))
+        values = (number, name, kind, folder, shown, None if origin is None else str(origin.absolute()))
+        self._execute("insert or ignore into source(id, name, kind, folder, path, origin) values(?, ?, ?, ?, ?, ?)", values)
         return number
+
+    def restarted(self, name: str) -> None:
+        """The source begins anew: what comes has another file."""
+        self._sources.pop(name, None)
 
     def head(self, number: int, data: bytes) -> None:
         """The first bytes of a source: by them its file is known again."""
@@ -106,7 +112,7 @@ class Store:
         """How far each source was recorded already, by its name, since it last began anew."""
         from loramon.recording.reader import rows_of
 
-        names = {number: name for name, number in self._sources.items()}
+        names = dict(self._db.execute("select id, name from source").fetchall())
         reached: dict[str, int] = {}
         for row in rows_of(self._db):
             if row[0] == "c" and row[2] in names:
@@ -114,6 +120,11 @@ class Store:
             elif row[0] == "s" and row[3] in ("rotated", "truncated", "replaced"):
                 reached.pop(row[2], None)
         return reached
+
+    def copies(self) -> dict[str, Path]:
+        """The newest copy of each source that is copied, by its name."""
+        rows = self._db.execute("select name, path from source where kind = 'copy' order by id").fetchall()
+        return {name: self.path.parent / path for name, path in rows}
 
     def add(self, row: Row) -> None:
         """Takes a row in; written at the next commit."""
@@ -148,7 +159,7 @@ class Store:
         except OSError:
             return
         if self.free_bytes < self._min_free_bytes:
-            self._stop("disk-full")
+            self.stop("disk-full")
 
     def commit(self) -> bool:
         """Writes what waits; True where that was something. What cannot be written ends the recording, never the watch."""
@@ -199,7 +210,7 @@ class Store:
         except sqlite3.Error as error:
             self._fail(error)
 
-    def _stop(self, why: Stopped) -> None:
+    def stop(self, why: Stopped) -> None:
         """Takes nothing more; what is there is written down whole, with the reason, while there is room for it."""
         if self.stopped:
             return

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loramon.clock import Clock
 from loramon.events import Chunk, GpuSample, HostSample, ProcessEvent, SourceEvent
 from loramon.feeds import Item, NewRun, Quiet
+from loramon.recording.copies import Copies
 from loramon.recording.items import process_row, sample_row
 from loramon.recording.store import HEAD_BYTES, Store
 
 MAX_WAITING = 100_000
+MAX_WAITING_BYTES = 32 << 20
+"""More than this waits in the log itself: it is read again when it is written."""
+
+MAX_COPY_BYTES = 1 << 30
 THREAD_EVERY_S = 0.5
 
 
@@ -28,16 +33,20 @@ class _Arrived:
     head: bytes
     path: Path | None
     folder: str | None
+    data: bytes | None
 
 
 class Tap:
-    """Writes what it is given into the store. Pieces that the store knows already (another recorder saw them) are left out."""
+    """Writes what it is given into the store. Pieces that the store knows already (another recorder saw them) are left out.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    `copies`: keeps the bytes of logs that lie elsewhere, so that the recording outlives a rotated or deleted log.
+    """
+
+    def __init__(self, store: Store, clock: Clock, copies: bool = False, max_bytes: int = MAX_COPY_BYTES) -> None:
         self.store = store
         self._clock = clock
         self._known = store.recorded_bytes()
-        self._open: dict[str, tuple[float, int, int, int]] = {}
+        self._copies = Copies(store, max_bytes) if copies else None
 
     def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> None:
         """Takes one item as it goes into the engine. `path`: the file of a chunk's source; `folder`: that of its event files."""
@@ -49,7 +58,9 @@ class Tap:
         """What is to be written of the item, with the time of now; None for what is none of a recording's business."""
         now_s = self._clock.now_s()
         if isinstance(item, Chunk):
-            return _Arrived(now_s, item.source, item.offset, len(item.data), item.data[:HEAD_BYTES] if item.offset == 0 else b"", path, folder)
+            data = item.data if self._copies is not None and folder is None else None
+            head = item.data[:HEAD_BYTES] if item.offset == 0 else b""
+            return _Arrived(now_s, item.source, item.offset, len(item.data), head, path, folder, data)
         if isinstance(item, SourceEvent):
             return ["s", now_s, item.source, item.change, item.detail, item.n_bytes]
         if isinstance(item, Quiet):
@@ -69,12 +80,18 @@ class Tap:
         if isinstance(arrived, list):
             if arrived[0] == "s" and arrived[3] in ("rotated", "truncated", "replaced"):
                 self._known.pop(arrived[2], None)
+                if self._copies is not None:
+                    self._copies.restarted(arrived[2])
             self.store.add(arrived)
         elif isinstance(arrived, _Arrived):
             self._piece(arrived)
 
     def _piece(self, piece: _Arrived) -> None:
-        number = self.store.source(piece.source, "log" if piece.folder is None else "events", piece.path, piece.folder)
+        copy = self._copies.copy_of(piece.source, piece.path) if self._copies is not None and piece.folder is None else None
+        if copy is not None:
+            number = self.store.source(piece.source, "copy", copy, None, piece.path)
+        else:
+            number = self.store.source(piece.source, "log" if piece.folder is None else "events", piece.path, piece.folder, piece.path)
         if piece.head:
             self.store.head(number, piece.head)
         known = self._known.get(piece.source, 0)
@@ -82,6 +99,8 @@ class Tap:
         if end <= known:
             return
         offset = max(piece.offset, known)
+        if copy is not None and self._copies is not None and not self._copies.write(copy, offset, piece.data, piece.offset, piece.path, piece.n):
+            return
         self.store.add(["c", round(piece.t_s, 3), number, offset, end - offset])
 
     def tick(self) -> None:
@@ -90,14 +109,17 @@ class Tap:
 
     def close(self) -> None:
         self.store.close()
+        if self._copies is not None:
+            self._copies.close()
 
 
 class ThreadedTap(Tap):
     """The same for a screen, which must not wait for a disk: a thread of its own writes."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        super().__init__(store, clock)
+    def __init__(self, store: Store, clock: Clock, copies: bool = False, max_bytes: int = MAX_COPY_BYTES) -> None:
+        super().__init__(store, clock, copies, max_bytes)
         self._waiting: deque[object] = deque()
+        self._n_waiting = 0
         self._n_dropped = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
@@ -110,6 +132,11 @@ class ThreadedTap(Tap):
         if len(self._waiting) >= MAX_WAITING:
             self._n_dropped += 1
             return
+        if isinstance(arrived, _Arrived) and arrived.data is not None:
+            if self._n_waiting + arrived.n > MAX_WAITING_BYTES:
+                arrived = replace(arrived, data=None)
+            else:
+                self._n_waiting += arrived.n
         self._waiting.append(arrived)
 
     def tick(self) -> None:
@@ -121,10 +148,15 @@ class ThreadedTap(Tap):
             self.store.tick()
         self._drain()
         self.store.close()
+        if self._copies is not None:
+            self._copies.close()
 
     def _drain(self) -> None:
         for _ in range(len(self._waiting)):
-            self.write(self._waiting.popleft())
+            arrived = self._waiting.popleft()
+            self.write(arrived)
+            if isinstance(arrived, _Arrived) and arrived.data is not None:
+                self._n_waiting -= arrived.n
         if self._n_dropped:
             n, self._n_dropped = self._n_dropped, 0
             self.store.add(["s", self._clock.now_s(), "recording", "dropped", str(n), None])

@@ -119,8 +119,8 @@ class ReplayMainScreen(MainScreen, ReplayPage):
         say = self.words.say
         space = say("replay.space")
         self.query_one("#keys", KeyBar).say([
-            (space, say("replay.key-play"), "screen.play"), ("n", say("replay.key-alarm"), "screen.next_alarm(1)"), ("r", say("replay.key-curves"), "screen.curves"),
-            ("< >", say("replay.key-speed"), "screen.speed(1)"), *self._hints()[:3], *self._hints()[-2:],
+            (space, say("replay.key-play"), "screen.play"), ("n", say("replay.key-alarm"), "screen.next_alarm(1)"),
+            ("r", say("replay.key-curves"), "screen.curves"), ("< >", say("replay.key-speed"), "screen.speed(1)"), *self._hints()[:3], *self._hints()[-2:],
         ])  # fmt: skip
 
     def update(self, shot: Snapshot) -> None:
@@ -143,10 +143,6 @@ class CurvesScreen(ReplayPage):
     """Loss, learning rate, speed and telemetry over the whole recording, one cursor through all of them and the log."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS, Binding("escape,backspace", "app.back", show=False)]
-    DEFAULT_CSS = """
-    CurvesScreen #strips { height: 1fr; }
-    CurvesScreen #tail { height: 4; }
-    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,8 +177,9 @@ class CurvesScreen(ReplayPage):
         if session.past is None:
             return
         self._build(session.past)
-        self.query_one("#title", Title).say(((self.words.say("replay.curves"), "bold"), (f" · {fit(shot.name, max(12, self.size.width // 3))}", "$muted")),
-                                            (((f"{self.words.say('step', step=format_count(shot.step))}" if shot.step is not None else ""), "bold"),))  # fmt: skip
+        step = self.words.say("step", step=format_count(shot.step)) if shot.step is not None else ""
+        name = f" · {fit(shot.name, max(12, self.size.width // 3))}"
+        self.query_one("#title", Title).say(((self.words.say("replay.curves"), "bold"), (name, "$muted")), ((step, "bold"),))
         n_told = sum(a.t <= session.position_s for a in session.sights.alarms)
         charts, titles = list(self.query(CursorChart)), list(self.query(".strip-title").results(Title))
         for i, (strip, chart, title) in enumerate(zip(self._strips, charts, titles, strict=False)):
@@ -245,8 +242,11 @@ def strips_of(past: Past, say: Any) -> list[Strip]:
     gpu = past.samples.get("gpu")
     if gpu is not None:
         t = gpu.t_s - (past.started_s or 0.0)
-        for field, key, said in (("utilization_gpu_pct", "replay.gpu", format_pct), ("memory_used_bytes", "replay.vram", format_bytes),
-                                 ("power_w", "replay.power", lambda v: f"{v:.0f} W"), ("temperature_c", "replay.temperature", lambda v: f"{v:.0f} °C")):  # fmt: skip
+        telling: tuple[tuple[str, str, Any], ...] = (
+            ("utilization_gpu_pct", "replay.gpu", format_pct), ("memory_used_bytes", "replay.vram", format_bytes),
+            ("power_w", "replay.power", lambda v: f"{v:.0f} W"), ("temperature_c", "replay.temperature", lambda v: f"{v:.0f} °C"),
+        )  # fmt: skip
+        for field, key, said in telling:
             if field in gpu.columns:
                 add(say(key), t, gpu.columns[field], said)
     if lr is not None:
