@@ -20,7 +20,7 @@ from loramon.live_excerpts import LiveExcerpts
 from loramon.log_view import LogView
 from loramon.notices import Notice, notices_of
 from loramon.parsers.taught import Taught
-from loramon.run_files import read_configs
+from loramon.run_files import read_command, read_configs
 from loramon.slices import Slices
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
@@ -76,6 +76,7 @@ class LiveSession:
         self.has_data = False
         self._is_log = False
         self._finished = False
+        self._recording_stopped = False
         self._chunk_bytes = FIRST_CHUNK_BYTES
         self._n_runs = 1
         self._n_told = 0
@@ -214,6 +215,9 @@ class LiveSession:
                     self.tap.take(Quiet(source))
                 self._guard("engine", lambda source=source: self.engine.quiet(source))  # type: ignore[misc]
                 self.revision += 1
+        if self.tap is not None and self.tap.store.stopped and not self._recording_stopped:
+            self._recording_stopped = True
+            self._say(Notice("switched-off", self.name, f"recording.stopped-{self.tap.store.stopped}", self.clock.now_s()))
         if self.ended and not self._finished:
             self._finished = True
             self._guard("engine", self.engine.finish)
@@ -225,9 +229,12 @@ class LiveSession:
                     said = "notice.overran" if why == OVERRAN else "notice.switched-off"
                     self._say(Notice("switched-off", self.name, said, self.clock.now_s(), {"name": name, "why": why}))
         configs = [path for feed in self.feeds for path in feed.configs()]
+        commands = [words for feed in self.feeds if (words := getattr(feed, "command", None))]
         key = (len(self.engine.session.runs), self.engine.run.trainer)
-        if configs and key not in self._configured:
+        if (configs or commands) and key not in self._configured:
             self._configured.add(key)
+            for words in commands:
+                self._guard("settings", lambda words=words: read_command(self.engine.run, words))  # type: ignore[misc]
             self._guard("settings", lambda: read_configs(self.engine.run, configs))
             self.revision += 1
 

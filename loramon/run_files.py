@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from loramon.command_settings import family_of_base_model
+from loramon.command_settings import family_of_base_model, settings_of_command, trainer_of_command
 from loramon.config_files import read_config
 from loramon.events import Setting
 from loramon.run import Run
@@ -29,6 +29,16 @@ def read_configs(run: Run, files: Sequence[Path]) -> dict[Path, str]:
             run.put_setting(Setting(name, value, path.name, None, config.origin))
     name_the_family(run)
     return problems
+
+
+def read_command(run: Run, words: Sequence[str]) -> None:
+    """Adds what the training's own command line states."""
+    trainer = trainer_of_command(words)
+    if trainer is not None and run.trainer in (None, "tensorboard"):
+        run.trainer = trainer
+    for name, value in settings_of_command(words, run.trainer).items():
+        run.put_setting(Setting(name, value, "command line", None, "command"))
+    name_the_family(run)
 
 
 def name_the_family(run: Run) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from loramon.commands.headless import add_headless, show
-from loramon.commands.options import add_common, language
+from loramon.commands.options import add_common, formats, language
+from loramon.errors import UserError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +37,33 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 
 def run(args: argparse.Namespace) -> int:
     """0; 1 where an alarm of `--fail-on` came; 3 nothing to attach to."""
-    from loramon.jobs.folder import find_job
+    from loramon.clock import SystemClock
+    from loramon.commands.recording import recorded
+    from loramon.commands.run import talk
+    from loramon.jobs.attach import attach
+    from loramon.live import LiveSession
 
-    return show_job(find_job(args.target), args)
+    lang, clock = language(args), SystemClock()
+    found = attach(args.target or the_one(lang), clock, lang)
+    if found.job is not None:
+        return show_job(found.job, args)
+    for line in found.said:
+        talk(line)
+    session = LiveSession(found.feeds, clock, found.name, lang, formats=formats(args))
+    return recorded(session, [args.target], "attach", args)
+
+
+def the_one(lang: Language) -> str:
+    """The job of ours that runs. Raises UserError (exit status 3) where none or several do."""
+    from loramon.i18n import message
+    from loramon.jobs.folder import every_job
+
+    running = [job for job in every_job() if job.state() in ("running", "starting")]
+    if len(running) == 1:
+        return f"job:{running[0].name}"
+    if not running:
+        raise UserError("nothing-to-attach", message("attach.none", lang), 3)
+    raise UserError("several", message("attach.several", lang, names=", ".join(job.name for job in running)), 3)
 
 
 def show_job(job: Job, args: argparse.Namespace) -> int:

@@ -28,6 +28,8 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser = sub.add_parser(NAME, help="the jobs that run started, and what became of them",
                             epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--running", action="store_true", help="only those that still run")
+    parser.add_argument("--pin", metavar="NAME", help="keep this run or recording from being tidied away")
+    parser.add_argument("--unpin", metavar="NAME", help="let it be tidied away again")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
     add_common(parser)
     return parser
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from loramon.jobs.launch import start_recorder
 
     lang = language(args)
+    if args.pin or args.unpin:
+        return _pin(args.pin or args.unpin, bool(args.pin), lang)
     jobs = [job for job in every_job() if not args.running or job.state() in ("running", "starting")]
     for job in jobs:
         if job.state() == "running":
@@ -57,6 +61,23 @@ def run(args: argparse.Namespace) -> int:
     now_s = SystemClock().now_s()
     for job in jobs:
         print(sanitise("  ".join(row(job, now_s, lang)), max_chars=300))
+    return 0
+
+
+def _pin(name: str, keep: bool, lang: Language) -> int:
+    from loramon.errors import UserError
+    from loramon.i18n import message
+    from loramon.jobs.folder import Job
+    from loramon.recording.library import find_recording
+
+    found = find_recording(name)
+    if found is None:
+        raise UserError("no-such-job", message("attach.nothing", lang, target=name), 3)
+    try:
+        Job(found.folder).pin(keep)
+    except OSError as error:
+        raise UserError("unwritable", f"{found.folder}: {error.strerror or error}") from None
+    print(message("recording.pinned" if keep else "recording.unpinned", lang, name=found.name), file=sys.stderr)
     return 0
 
 

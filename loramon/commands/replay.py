@@ -59,14 +59,15 @@ def named_footage(word: str) -> Footage:
     path = Path(word)
     if not path.exists():
         from loramon.jobs.folder import find_job
+        from loramon.recording.library import find_recording
 
-        try:
+        if word.startswith("job:"):
             job = find_job(word)
-        except UserError:
-            if word.startswith("job:"):
-                raise
-            raise UserError("not-found", f"{word}: no such file or folder, and no job of that name") from None
-        return footage_of(job.folder, job.name)
+            return footage_of(job.folder, job.name)
+        found = find_recording(word)
+        if found is None:
+            raise UserError("not-found", f"{word}: no such file or folder, and no job or recording of that name")
+        return footage_of(found.folder, found.name)
     return footage_of(path)
 
 

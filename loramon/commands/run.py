@@ -43,8 +43,10 @@ def run(args: argparse.Namespace) -> int:
     words = args.words[1:] if args.words[:1] == ["--"] else args.words
     if not words or not words[0]:
         raise UserError("usage", "nothing to run; give the command behind --, as in: loramon run -- python train.py")
+    from loramon.commands.recording import tell_tidied
     from loramon.jobs.launch import launch
 
+    tell_tidied(args)
     started = launch(words, args.name, record=not args.no_record)
     lang = language(args)
     for line in announcement(started, lang):

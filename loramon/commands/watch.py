@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from loramon.commands.headless import add_headless, show
+from loramon.commands.headless import add_headless
 from loramon.commands.options import add_common, formats, language
 from loramon.errors import UserError
 
@@ -29,6 +29,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
                             epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard folder or output folder of one training; - reads standard input")
     parser.add_argument("--no-telemetry", action="store_true", help="leave this machine's GPUs alone (the training runs on another one)")
+    parser.add_argument("--no-record", action="store_true", help="keep no recording of what is seen")
     add_headless(parser)
     add_common(parser)
     return parser
@@ -39,10 +40,11 @@ def run(args: argparse.Namespace) -> int:
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
     from loramon.clock import SystemClock
+    from loramon.commands.recording import recorded
     from loramon.watching import watch_session
 
     try:
         session = watch_session(args.paths, SystemClock(), language(args), formats(args), telemetry=not args.no_telemetry)
     except OSError as error:
         raise UserError("unreadable", f"standard input cannot be kept in a temporary file: {error.strerror or error}") from None
-    return show(session, args)
+    return recorded(session, args.paths, "watch", args)

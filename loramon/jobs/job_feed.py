@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loramon.clock import Clock
+from loramon.command_settings import configs_of_command
 from loramon.events import Chunk, ProcessEvent
 from loramon.feeds import FollowedFile, Item
 from loramon.jobs.folder import Job
@@ -32,6 +33,7 @@ class JobFeed:
     def __init__(self, job: Job, clock: Clock) -> None:
         self.name = str(job.output)
         self.job = job
+        self.command = job.command
         self._clock = clock
         self._file = FollowedFile(job.output, self.name, clock)
         self._told_start = False
@@ -87,7 +89,8 @@ class JobFeed:
         return {self.name: self.job.output}
 
     def configs(self) -> list[Path]:
-        return []
+        cwd = Path(str(self.job.about.get("cwd") or "."))
+        return [cwd / path for path in configs_of_command(self.command)]
 
     def close(self) -> None:
         self._file.tail.close()
