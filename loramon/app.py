@@ -60,6 +60,7 @@ class Dashboard(App[int]):
         Binding("1", "page('main')", show=False),
         Binding("2", "page('finding')", show=False),
         Binding("3,o", "page('log')", show=False),
+        Binding("4,g", "page('gpu')", show=False),
         # first of all keys: what is typed behind it in one burst must find the field, not the commands
         Binding("slash", "search", show=False, priority=True),
         Binding("right_square_bracket", "alarm(1)", show=False),
@@ -269,6 +270,7 @@ class Dashboard(App[int]):
         yield SystemCommand(say("overview"), say("do-back"), lambda: self.action_page("main"))
         yield SystemCommand(say("findings"), say("do-open"), lambda: self.action_page("finding"))
         yield SystemCommand(say("log"), say("do-search"), self.action_search)
+        yield SystemCommand(say("gpu.title"), say("gpu.page"), lambda: self.action_page("gpu"))
         yield SystemCommand(say("key-alarms"), say("do-alarms"), lambda: self.call_later(self.action_alarm, 1))
         yield SystemCommand(say("theme-named", name="…"), say("do-theme"), self.action_next_theme)
         yield SystemCommand(say("help"), say("do-help"), lambda: self.action_page("help"))

@@ -1,7 +1,7 @@
 """Words for people: finding texts, explanations and messages in English and Japanese, made at the edge.
 
 Texts lie in TOML beside what they belong to: `detectors/*.toml` and `catalogue/texts/*.toml` hold one table per finding
-id (language-free facts at the top, `en` and `ja` below), `messages.toml` the few words of commands and reports. Nothing
+id (language-free facts at the top, `en` and `ja` below), `messages*.toml` the few words of commands and reports. Nothing
 is read before it is asked for, and of the text files only the one that holds the id is parsed.
 """
 
@@ -221,8 +221,18 @@ def explain_text(finding_id: str, lang: str) -> ExplainText:
 
 
 @cache
+def _message_file(name: str) -> dict[str, dict[str, dict[str, str]]]:
+    return read_table(_HERE / name)
+
+
+APART = {"gpu": "messages_gpu.toml", "telemetry": "messages_gpu.toml", "doctor": "messages_doctor.toml"}
+"""Groups of words that few commands need, and the file that each is in."""
+
+
 def _messages() -> dict[str, dict[str, dict[str, str]]]:
-    return read_table(_HERE / "messages.toml")
+    """All of them, of every file."""
+    files = [_message_file(name) for name in ("messages.toml", *dict.fromkeys(APART.values()))]
+    return {lang: {group: words for file in files for group, words in file[lang].items()} for lang in LANGUAGES}
 
 
 def message_keys(lang: str) -> tuple[str, ...]:
@@ -233,7 +243,7 @@ def message_keys(lang: str) -> tuple[str, ...]:
 def message(key: str, lang: str, **numbers: object) -> str:
     """The message `key` (`group.name`) with its figures. Raises KeyError for an unknown key or a missing figure."""
     group, _, name = key.partition(".")
-    said = fill(_messages()[lang][group][name], numbers)
+    said = fill(_message_file(APART.get(group, "messages.toml"))[lang][group][name], numbers)
     if said is None:
         raise KeyError(f"message {key!r} lacks a figure")
     return said

@@ -15,6 +15,7 @@ from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
 from loramon.engine import Engine
 from loramon.events import Alarm, Chunk, End, GpuSample, HostSample, ProcessEvent, Progress, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
+from loramon.gpu_view import GpuMoment, GpuView
 from loramon.i18n import Language
 from loramon.live_excerpts import LiveExcerpts
 from loramon.log_view import LogView
@@ -24,6 +25,7 @@ from loramon.run_files import read_command, read_configs
 from loramon.slices import Slices
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
+from loramon.telemetry import TelemetryFeed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class LiveSession:
         self.engine.on_told = self._on_told
         self._slices = self.engine.switches.meter = Slices(clock)
         self.log = LogView()
+        self.gpus = GpuView()
+        self._telemetry = next((feed for feed in self.feeds if isinstance(feed, TelemetryFeed)), None)
         self.notices: list[Notice] = []
         self.revision = 0
         self.telemetry_revision = 0
@@ -157,6 +161,7 @@ class LiveSession:
             self._guard("engine", lambda: self.engine.feed(item))
         elif isinstance(item, (GpuSample, HostSample)):
             self.telemetry_revision += 1
+            self._guard("telemetry view", lambda: self.gpus.take(item, self.engine.run.progress.step))
             self._guard("telemetry", lambda: self.engine.feed(item))
         elif isinstance(item, Notice):
             self._say(item)
@@ -297,6 +302,11 @@ class LiveSession:
                     continue
             self._provisional = (self.revision, found)
         return self._provisional[1]
+
+    def gpu_moment(self) -> GpuMoment:
+        """What is known of the GPUs and the host now."""
+        live = self._telemetry
+        return self.gpus.moment(self.clock.now_s() if live is not None else None, live.states() if live is not None else None)
 
     def diagnosis(self, fresh: bool = False) -> Diagnosis:
         """Today's opinion on all that was read; formed anew at most once a second, at once after an alarm or the end, or

@@ -19,7 +19,7 @@ from loramon.widgets.picture import MARKS as CHART_MARKS
 from loramon.widgets.title import Title
 
 KEYS = (
-    ("everywhere", (("1 2 3", "pages"), ("?", "help"), ("Esc", "back"), ("/", "search"), ("] [", "alarms"), ("t", "theme"),
+    ("everywhere", (("1 2 3 4", "pages"), ("?", "help"), ("Esc", "back"), ("/", "search"), ("] [", "alarms"), ("t", "theme"),
                     ("Ctrl+P", "palette"), ("q", "quit"))),
     ("overview", (("Enter", "open"), ("Up Down", "choose"), ("PgUp PgDn", "scroll"), ("e", "line"), ("y", "copy"))),
     ("chart", (("l", "scale"), ("s S", "smooth"), ("x", "axis"))),

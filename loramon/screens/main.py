@@ -81,6 +81,7 @@ class MainScreen(Page):
         enter = "Enter" if self.dashboard.look.ascii else "⏎"
         return [
             (enter, say("key-open"), "screen.open_finding"), ("3", say("key-log"), "app.page('log')"), ("/", say("key-search"), "app.search"),
+            ("4", say("gpu.title"), "app.page('gpu')"),
             ("l", say("key-scale"), "screen.toggle_scale"), ("s", say("key-smooth"), "screen.smoother(1)"),
             ("x", say("key-axis"), "screen.toggle_axis"), ("]", say("key-alarms"), "app.alarm(1)"), ("y", say("key-copy"), "screen.copy_flags"),
             ("?", say("key-help"), "app.page('help')"), ("q", say("key-quit"), "app.quit"),
@@ -95,7 +96,10 @@ class MainScreen(Page):
             self.query_one("#short-page", Lines).show(self._short_rows(shot))
             return
         width = self.size.width
-        self.query_one("#head", Lines).show(head_rows(shot, self.words, width))
+        rows = head_rows(shot, self.words, width)
+        head = self.query_one("#head", Lines)
+        head.styles.height = len(rows)
+        head.show(rows)
         self.query_one("#tail", LogPane).update_log(self.dashboard.session.log, self.dashboard.alarm_rows)
         if changed:
             self._titles(shot)

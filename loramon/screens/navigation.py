@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loramon.screens.finding import FindingScreen
+from loramon.screens.gpu import GpuScreen
 from loramon.screens.help import HelpScreen
 from loramon.screens.log import LogScreen
 from loramon.screens.places import row_of
@@ -20,7 +21,7 @@ class Navigation:
         self._app = app
 
     def page(self, name: str) -> None:
-        """Shows a page: `main`, `finding`, `log` or `help`."""
+        """Shows a page: `main`, `finding`, `log`, `gpu` or `help`."""
         app = self._app
         while len(app.screen_stack) > 1:
             if isinstance(app.screen, HelpScreen) and name == "help":
@@ -30,6 +31,8 @@ class Navigation:
             app.push_screen(LogScreen())
         elif name == "finding":
             self.finding(0)
+        elif name == "gpu":
+            app.push_screen(GpuScreen())
         elif name == "help":
             app.push_screen(HelpScreen())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from loramon.gpu_view import GpuMoment
 from loramon.i18n import Language
 from loramon.screens.words import clean
 
@@ -34,6 +35,7 @@ class Snapshot:
     recording_note: str = ""
     ended: bool = False
     notice: str = ""
+    gpus: GpuMoment = field(default_factory=GpuMoment)
     diagnosis: Diagnosis | None = field(default=None, compare=False)
 
     @property
@@ -78,7 +80,7 @@ def take(session: LiveSession, diagnosis: Diagnosis, d: dict[str, Any]) -> Snaps
     return Snapshot(
         clean(session.name), d, step, total, _number(epoch), _number(total_epochs), phase,
         session.is_recording, clean(session.recording_note), session.ended,
-        _notice(session, diagnosis.lang), diagnosis,
+        _notice(session, diagnosis.lang), session.gpu_moment(), diagnosis,
     )  # fmt: skip
 
 

@@ -92,7 +92,8 @@ class RunGpus:
         if not self._host_numbers or not own:
             return out
         self._listed[key] = bool(own & listed.keys())
-        if all(used is not None for used in listed.values()):
+        # where none is known as ours, ours may be among those that are not: then nobody's memory is called another's
+        if self._listed[key] and all(used is not None for used in listed.values()):
             out["memory_run_bytes"] = sum(used or 0 for pid, used in listed.items() if pid in own)
             out["memory_others_bytes"] = sum(used or 0 for pid, used in listed.items() if pid not in own)
         return out

@@ -10,6 +10,7 @@ from loramon.screens.snapshot import Snapshot
 from loramon.screens.words import COLOURS, MARKS, Words, clean, number
 from loramon.units import format_count, format_duration_s, format_number, format_pct, format_step_time_s
 from loramon.widgets.gauge import gauge
+from loramon.widgets.gpu_rows import gpu_row
 
 SETTINGS = ("network_type", "rank", "alpha", "learning_rate", "unet_lr", "text_encoder_lr", "optimizer", "lr_scheduler", "batch_size",
             "gradient_accumulation_steps", "resolution", "mixed_precision", "quantization", "blocks_to_swap")  # fmt: skip
@@ -19,9 +20,11 @@ SLOWER = 1.25
 
 
 def head_rows(shot: Snapshot, words: Words, width: int) -> list[Row]:
-    """Five rows: the name, the settings, the health, the progress, the figures."""
-    return [name_row(shot, words, width), settings_row(shot, words, width), health_row(shot, words, width),
+    """Five rows: the name, the settings, the health, the progress, the figures; a sixth on the GPU where there is a word to say on it."""
+    rows = [name_row(shot, words, width), settings_row(shot, words, width), health_row(shot, words, width),
             progress_row(shot, words, width), figures_row(shot, words, width)]  # fmt: skip
+    gpu = gpu_row(shot.gpus, words, width)
+    return rows if gpu is None else [*rows, gpu]
 
 
 def badge(shot: Snapshot, words: Words) -> Row:
