@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +47,21 @@ class Buckets:
                 self._sum[at, column] += value
                 self._n[at, column] += 1
 
+    def fill(self, t_s: Floats, columns: list[Floats]) -> None:
+        """Many readings at once, into empty buckets; NaN is no value. `t_s` ascends."""
+        if not len(t_s):
+            return
+        self.t0_s = float(t_s[0])
+        while (float(t_s[-1]) - self.t0_s) / self.width_s >= N_BUCKETS:
+            self.width_s *= 2
+        at = ((t_s - self.t0_s) / self.width_s).astype(np.int64)
+        inside = (at >= 0) & (at < N_BUCKETS)
+        self._used = int(at[inside].max()) + 1 if inside.any() else 0
+        for number, values in enumerate(columns):
+            good = inside & np.isfinite(values)
+            self._sum[:, number] = np.bincount(at[good], values[good], N_BUCKETS)
+            self._n[:, number] = np.bincount(at[good], minlength=N_BUCKETS)
+
     def times(self) -> Floats:
         """Unix time of the middle of each bucket."""
         middles: Floats = np.asarray((self.t0_s or 0.0) + (np.arange(self._used) + 0.5) * self.width_s, np.float64)
@@ -70,6 +87,20 @@ class GpuPast:
             None if sample.memory_shared_bytes is None else float(sample.memory_shared_bytes),
         ])  # fmt: skip
 
+    def fill(self, t_s: Floats, columns: Mapping[str, Floats]) -> None:
+        """All readings of the card at once, by field name of `GpuSample`."""
+
+        def of(name: str) -> Floats:
+            return columns[name]
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            memory = 100 * of("memory_used_bytes") / of("memory_total_bytes")
+            power = 100 * of("power_w") / of("power_limit_w")
+        rx, tx = of("pcie_rx_bytes_per_s"), of("pcie_tx_bytes_per_s")
+        bus = np.where(np.isnan(rx) & np.isnan(tx), np.nan, np.nan_to_num(rx) + np.nan_to_num(tx))
+        self._buckets.fill(t_s, [memory, of("utilization_gpu_pct"), of("utilization_memory_pct"), power, of("sm_clock_mhz"), of("temperature_c"),
+                                 bus, of("memory_shared_bytes")])  # fmt: skip
+
     def curve(self, field: str) -> tuple[Floats, Floats]:
         """Unix times and means of one of `FIELDS`."""
         return self._buckets.times(), self._buckets.column(FIELDS.index(field))
@@ -86,6 +117,10 @@ class PacePast:
 
     def take(self, t_s: float, step: int | None) -> None:
         self._buckets.add(t_s, [None if step is None else float(step)])
+
+    def fill(self, t_s: Floats, step: Floats) -> None:
+        """Many at once; `t_s`: Unix time at which each step was known."""
+        self._buckets.fill(t_s, [step])
 
     def curve(self) -> tuple[Floats, Floats]:
         """Unix times and seconds a step; a stretch without a step counts to the next one. A run that begins anew has no pace there."""

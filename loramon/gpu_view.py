@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
 
 from loramon.events import GpuSample, HostSample, Sample
-from loramon.gpu_past import GpuPast, PacePast
+from loramon.gpu_past import Floats, GpuPast, PacePast
 from loramon.sources.sampling import SamplerState
+
+Columns = tuple[Floats, Mapping[str, Floats], Mapping[str, str]]
+"""Readings of one kind: Unix times, columns by field name with NaN where absent, the newest texts."""
+
+AnySample = TypeVar("AnySample", GpuSample, HostSample)
 
 STALE_S = 5.0
 OWN = 0.5
@@ -57,6 +66,24 @@ class GpuView:
         self.past.setdefault(index, GpuPast()).take(sample)
         self.pace.take(sample.t_s, step)
 
+    @staticmethod
+    def of_columns(gpu: Columns, host: Columns, steps: tuple[Floats, Floats]) -> GpuView:
+        """The view of a past moment, of all readings up to it. `steps`: Unix times at which steps were known, and these."""
+        view = GpuView()
+        t_s, columns, words = gpu
+        index = np.nan_to_num(columns["index"], nan=-1.0) if len(t_s) else np.zeros(0)
+        for number in np.unique(index).astype(int).tolist():
+            own = np.flatnonzero(index == number)
+            view._newest[number] = sample_at(GpuSample, t_s, columns, words, int(own[-1]))
+            view.past[number] = GpuPast()
+            view.past[number].fill(t_s[own], {name: values[own] for name, values in columns.items()})
+        if len(host[0]):
+            view._host = sample_at(HostSample, *host, len(host[0]) - 1)
+        if len(t_s):
+            begin = np.searchsorted(steps[0], t_s[0])
+            view.pace.fill(steps[0][begin:], steps[1][begin:])
+        return view
+
     def moment(self, now_s: float | None, states: Mapping[str, SamplerState] | None) -> GpuMoment:
         """`now_s`: Unix time, None where the readings are of another time; `states`: of the live samplers, None where none are."""
         cards = tuple(self._newest[index] for index in sorted(self._newest))
@@ -67,6 +94,18 @@ class GpuView:
         gpu = next((state for name, state in (states or {}).items() if name != "host"), None)
         why, detail = (gpu.why, gpu.detail) if gpu is not None and gpu.name in ("absent", "failing") else ("", "")
         return GpuMoment(cards, self._host, age_s, why, detail, states is not None)
+
+
+def sample_at(kind: type[AnySample], t_s: Floats, columns: Mapping[str, Floats], words: Mapping[str, str], at: int) -> AnySample:
+    """One row of columns as a sample; texts are the newest of all."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        told = str(field.type)
+        if field.name in columns and not math.isnan(value := float(columns[field.name][at])):
+            values[field.name] = bool(value) if "bool" in told else int(value) if "int" in told else value
+        elif field.name in words:
+            values[field.name] = words[field.name]
+    return kind(**{**values, "t_s": float(t_s[at])})
 
 
 def held_back_by(sample: GpuSample) -> tuple[str, ...]:

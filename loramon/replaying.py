@@ -15,8 +15,9 @@ import numpy as np
 from loramon.alarms import AlarmLog
 from loramon.clock import Clock
 from loramon.diagnosis import Diagnosis, weigh
-from loramon.engine import Engine
+from loramon.engine import Engine, SampleColumns
 from loramon.events import Alarm, Checkpoint, PhaseSeen, Progress, Severity
+from loramon.gpu_view import Columns, GpuMoment, GpuView
 from loramon.i18n import Language, message
 from loramon.live import OPINION_EVERY_S, LiveSession, clock_words
 from loramon.notices import Notice
@@ -75,7 +76,7 @@ class ReplaySession(LiveSession):
         self._log: LogThen | None = None
         self._excerpt: PastExcerpts | None = None
         self._moved_s = self._viewed_s = clock.monotonic_s()
-        self._shown_s = -1.0
+        self._shown_s = self._gpus_at_s = -1.0
         self._weighed: tuple[float, float, Diagnosis] | None = None
         self.recording_note = self._note(0.0)
 
@@ -238,6 +239,17 @@ class ReplaySession(LiveSession):
             return message("replay.told-time", self.lang, before=before)
         return message("replay.told", self.lang, step=step, before=before) if before_s >= 1 else message("replay.told-end", self.lang, step=step)
 
+    def gpu_moment(self) -> GpuMoment:
+        """What was known of the GPUs and the host at the cursor."""
+        if self._then is not None and self._gpus_at_s != self._shown_s:
+            self._gpus_at_s = self._shown_s
+            gpu, host = self._then.gpu, self._then.host
+            steps, began_s = self._steps(), (self.past.started_s or 0.0) if self.past is not None else 0.0
+            n = 0 if steps is None else int(np.searchsorted(steps.known, self.position_s, "right"))
+            known = (np.zeros(0), np.zeros(0)) if steps is None else (steps.known[:n] + began_s, steps.step[:n].astype(np.float64))
+            self.gpus = GpuView.of_columns(_viewed(gpu), _viewed(host), known)
+        return self.gpus.moment(None, None)
+
     def provisional(self) -> Progress | None:
         return None
 
@@ -287,6 +299,10 @@ class ReplaySession(LiveSession):
 
 def _speed_for(end_s: float) -> float:
     return next((speed for speed in SPEEDS[:-1] if end_s / speed <= WHOLE_S), SPEEDS[-2])
+
+
+def _viewed(held: SampleColumns) -> Columns:
+    return held.t_s.view, {name: column.view for name, column in held.columns.items()}, held.words
 
 
 def _sights(past: Past) -> Sights:

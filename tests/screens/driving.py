@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from loramon.app import Dashboard
 from loramon.clock import ManualClock
 from loramon.demo import demo_session
+from loramon.feeds import Feed
 from loramon.live import LiveSession
 from loramon.screens.look import Look
 from loramon.watching import watch_session
@@ -60,13 +61,16 @@ class Driver:
 
 
 def drive(test: Callable[[Driver], Awaitable[T]], *paths: Path | str, size: tuple[int, int] = (80, 24), look: Look | None = None,
-          played_s: float = 0) -> T:  # fmt: skip
-    """Runs a test on a dashboard of these paths, or of the bundled recording; returns what the test returns."""
+          played_s: float = 0, feeds: Callable[[ManualClock], Sequence[Feed]] | None = None) -> T:  # fmt: skip
+    """Runs a test on a dashboard of these paths, of these feeds, or of the bundled recording; returns what the test returns."""
 
     async def run() -> T:
         clock = ManualClock(START_S)
         shown = look or Look()
-        session = watch_session([str(p) for p in paths], clock, shown.lang) if paths else demo_session(clock, shown.lang, 1.0)
+        if feeds is not None:
+            session = LiveSession(feeds(clock), clock, "sks-cat", shown.lang)
+        else:
+            session = watch_session([str(p) for p in paths], clock, shown.lang) if paths else demo_session(clock, shown.lang, 1.0)
         app = Dashboard(session, shown, clock)
         try:
             async with app.run_test(size=size) as pilot:
