@@ -48,12 +48,20 @@ class Tag:
     kind: LossKind = "step"
 
 
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A redraw of a bar that only this trainer draws: enough where a paste lacks every line. `source`: what draws it."""
+
+    pattern: re.Pattern[bytes]
+    source: str
+
+
 @dataclass(frozen=True)
 class Profile:
     """One trainer's format. `roles`: (pattern on the bar's description, role), first match wins; `""` is nameless.
 
     `keys`: postfix key -> tag. `event_tags`: TensorBoard tag -> tag. `nan_hidden`: non-finite losses are printed as 0.
-    `counts_batches`: the bar restarts each epoch and counts batches, so steps are epoch * length + bar.
+    `signs`: what names the trainer by its bar alone. `counts_batches`: the bar restarts each epoch and counts batches, so steps are epoch * length + bar.
     """
 
     name: str
@@ -63,6 +71,7 @@ class Profile:
     event_tags: Mapping[str, Tag] | None = None
     nan_hidden: bool = False
     counts_batches: bool = False
+    signs: tuple[Sign, ...] = ()
     family_of: str | None = None
     """The wider trainer that this one is built on: its rules name that one too, and this one wins."""
 

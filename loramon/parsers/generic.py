@@ -7,10 +7,12 @@ Fields like `loss 0.1234` or `step: 120 loss: 0.5` in plain lines are read where
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from loramon.parsers.base import Profile, Role, Tag
+from loramon.events import End, Payload, Place, Progress
+from loramon.parsers.base import Profile, Role, Tag, rule, whole
 
-_LOSS = re.compile(r"(?:^|[_/. ])(?:loss|avg_loss|avr_loss|train_loss|step_loss)$", re.I)
+_LOSS = re.compile(r"(?:^|[_/. ])loss(?:_step)?$", re.I)
 _NOT_TRAINING = re.compile(r"val|eval|test|valid|reg_|prior", re.I)
 _NAMES = re.compile(r"(?:train|training|epoch|steps?|iter(?:ation)?s?|finetun)", re.I)
 _LOADS = re.compile(
@@ -58,4 +60,16 @@ def event_tag(tag: str) -> Tag | None:
     return None
 
 
-GENERIC = Profile(name="generic")
+def _fitted(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    if match[1] == "epochs":
+        yield Progress(total_epochs=whole(match[2]))
+    yield End("completed", place, match.string)
+
+
+GENERIC = Profile(
+    name="generic",
+    rules=(
+        rule("`Trainer.fit` stopped:", r"`Trainer\.fit` stopped: `max_(epochs|steps)=(\d+)` reached\.", _fitted,
+             "Lightning 2.5 src/lightning/pytorch/loops/fit_loop.py, training_epoch_loop.py"),
+    ),
+)  # fmt: skip

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from loramon.events import Checkpoint, End, Fact, Payload, PhaseSeen, Place, Progress, SampleImage, Setting
-from loramon.parsers.base import Make, Profile, Tag, buffered_launch, launch, number, rule, whole
+from loramon.parsers.base import Make, Profile, Sign, Tag, buffered_launch, launch, number, rule, whole
 
 
 def setting(name: str, kind: str = "number") -> Make:
@@ -72,7 +72,7 @@ def _sample(match: re.Match[str], place: Place) -> Iterable[Payload]:
 def _optimizer(match: re.Match[str], place: Place) -> Iterable[Payload]:
     name = match[1].strip().replace(" ", "").replace("-bit", "bit")
     name = name.replace("D-Adaptation", "DAdapt")
-    name = {"8bitAdamW": "AdamW8bit", "8bitLion": "Lion8bit", "Adafactor": "AdaFactor"}.get(name, name)
+    name = {"8bitAdam": "AdamW8bit", "8bitAdamW": "AdamW8bit", "8bitLion": "Lion8bit", "Adafactor": "AdaFactor"}.get(name, name)
     yield Setting("optimizer", name, "log", place)
     arguments = match[2].strip()
     if arguments not in ("", "{}"):
@@ -100,17 +100,25 @@ def _device(match: re.Match[str], place: Place) -> Iterable[Payload]:
 
 T = "train_network.py"
 HEADER_RULES = (
-    rule("running training /", r"running training / 学習開始", _start, f"sd-scripts 0.10 {T}:987"),
+    # bilingual in sd-scripts and musubi-tuner, which says more by lines of its own; the other half may be garbled
+    rule("running training /", r"running training / \S", _start, f"sd-scripts 0.10 {T}:987", "kohya"),
     rule("num train images * repeats", r"\s*num train images \* repeats.*?: (\d+)", None, f"sd-scripts 0.10 {T}:988", "kohya"),
+    rule("num examples /", r"\s*num examples / \S.*?: (\d+)", None, "sd-scripts 0.10 fine_tune.py:308, sdxl_train.py:583", "kohya"),
     rule("num batches per epoch", r"\s*num batches per epoch.*?: (\d+)", lambda m, p: (Fact("batches_per_epoch", int(m[1]), p),),
          f"sd-scripts 0.10 {T}:991"),
     rule("num epochs", r"\s*num epochs.*?: (\d+)", _progress("total_epochs"), f"sd-scripts 0.10 {T}:992"),
     rule("batch size per device", r"\s*batch size per device.*?: (\d+)\s*$", setting("batch_size"), f"sd-scripts 0.10 {T}:993"),
-    rule("gradient accumulation steps", r"\s*gradient accumulation steps.*?= (\d+)", setting("gradient_accumulation_steps"), f"sd-scripts 0.10 {T}:997"),
+    rule("gradient accumulation steps", r"\s*gradient accumulation steps.*?[=:] (\d+)", setting("gradient_accumulation_steps"),
+         f"sd-scripts 0.10 {T}:997, musubi-tuner 30c658c4 hidream_o1_train.py:291"),
+    rule("gradient ccumulation steps", r"\s*gradient ccumulation steps.*?= (\d+)", setting("gradient_accumulation_steps"),
+         "sd-scripts 0.10 train_db.py:293, train_textual_inversion.py:500"),
     rule("total optimization steps", r"\s*total optimization steps.*?: (\d+)", _progress("total_steps"), f"sd-scripts 0.10 {T}:1000"),
     rule("epoch ", r"epoch (\d+)/(\d+)\s*$", _epoch, f"sd-scripts 0.10 {T}:1402"),
     rule("saving checkpoint:", r"\s*saving checkpoint: (.+)", _saving, f"sd-scripts 0.10 {T}:1300"),
     rule("model saved.", r"model saved\.", _done, f"sd-scripts 0.10 {T}:1729"),
+    rule("override steps. steps for", r"override steps\. steps for \d+ epochs is.*?: (\d+)", _progress("total_steps"), f"sd-scripts 0.10 {T}:803", "kohya"),
+    rule("resume training from", r"resume training from (?:local |huggingface )?state: (.+)", setting("resume", "text"), "sd-scripts 0.10 train_util.py:4777"),
+    rule("saving state at", r"saving (?:last )?state(?: at (?:epoch|step) \d+)?", lambda m, p: (PhaseSeen("save", p),), "sd-scripts 0.10 train_util.py:5942"),
     rule("generating sample images at step", r"generating sample images at step.*?: (\d+)", _sample, "sd-scripts 0.10 train_util.py:6432"),
     rule("create LoRA network. base dim", r"create LoRA network\. base dim \(rank\): (\d+)", setting("rank"), "sd-scripts 0.10 networks/lora.py:935"),
     rule("create LoRA network. base dim", r"create LoRA network\..*?alpha: ([\d.]+)", setting("alpha"), "sd-scripts 0.10 networks/lora.py:935"),
@@ -123,9 +131,16 @@ KOHYA = Profile(
     name="kohya",
     rules=(
         *HEADER_RULES,
-        rule("Using DreamBooth method.", r"Using DreamBooth method\.", None, f"sd-scripts 0.10 {T}:530", "kohya"),
+        rule("DreamBooth method.", r"Us(?:e|ing) DreamBooth method\.", None, f"sd-scripts 0.4 {T}:54, 0.10 {T}:530", "kohya"),
+        rule("with captions.", r"Train(?:ing)? with captions\.", None, f"sd-scripts 0.4 {T}:60, 0.10 {T}:541", "kohya"),
         rule("prepare images.", r"prepare images\.", None, "sd-scripts 0.10 train_util.py:2112", "kohya"),
-        rule("train images with repeats.", r"\d+ train images with repeats\.", None, "sd-scripts 0.10 train_util.py:2158", "kohya"),
+        rule("prepare train images.", r"prepare train images\.", None, "sd-scripts 0.4 train_util.py:525", "kohya"),
+        rule("train images with repeat", r"\d+ train images with repeat(?:s|ing)\.", None, "sd-scripts 0.4 train_util.py:535, 0.10 :2158", "kohya"),
+        rule("save trained model to", r"save trained model to (.+)", _saving, f"sd-scripts 0.4 {T}:427"),
+        rule("use ", r"use (8-bit Adam) optimizer()\s*$", _optimizer, f"sd-scripts 0.4 {T}:137"),
+        rule("create embeddings for", r"create embeddings for \d+ tokens, for", None, "sd-scripts 0.10 train_textual_inversion.py:282", "kohya"),
+        rule("U-Net with ControlNet-LLLite", r"initialize U-Net with ControlNet-LLLite", None,
+             "sd-scripts 0.10 sdxl_train_control_net_lllite.py:214", "kohya"),
         rule("contains", r"found directory .* contains (\d+) image files", setting("num_images"), "sd-scripts 0.10 train_util.py:2059", "kohya"),
         rule("load StableDiffusion checkpoint:", r"load StableDiffusion checkpoint: (.+)", setting("base_model", "text"),
              "sd-scripts 0.10 train_util.py:5530", "kohya"),
@@ -158,6 +173,10 @@ KOHYA = Profile(
         (r"epoch|epochs", "epoch"),
     ),
     keys={"avr_loss": Tag("loss_mean", "running"), "loss": Tag("loss_mean", "running"), "lr": Tag("lr"), "Average key norm": Tag("key_norm")},
+    signs=(
+        Sign(re.compile(rb"\s*steps: .*, avr_loss="), f"sd-scripts 0.10 {T}:1357, 1515; sd-scripts and musubi-tuner alone name it so"),
+        Sign(re.compile(rb"\s*steps: .*, Average key norm=.*, Keys Scaled="), f"sd-scripts 0.7 {T}:830, 868"),
+    ),
     event_tags={
         "loss/current": Tag("loss"), "loss/average": Tag("loss_mean", "running"),
         "loss/epoch_average": Tag("loss_epoch", "interval"), "loss/epoch": Tag("loss_epoch", "interval"),
@@ -170,7 +189,8 @@ KOHYA = Profile(
 MUSUBI = Profile(
     name="musubi",
     rules=(
-        rule("num train items", r"\s*num train items / 学習画像、動画数: (\d+)", None, "musubi-tuner 30c658c4 training/trainer_base.py:1802", "musubi"),
+        rule("num train items", r"\s*num train items(?: / \S.*?)?: (\d+)", None,
+             "musubi-tuner 30c658c4 training/trainer_base.py:1802, hidream_o1_train.py:287", "musubi"),
         rule("INFO:musubi_tuner", r"INFO:musubi_tuner", None, "musubi-tuner 30c658c4 training/trainer_base.py:69 logging.basicConfig", "musubi"),
         rule("INFO:musubi_tuner", r"INFO:musubi_tuner\.(wan|hunyuan_model|flux_2|flux|qwen_image|zimage|frame_pack)\b", _architecture,
              "musubi-tuner 30c658c4 package names in the logger's name"),

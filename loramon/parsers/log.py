@@ -10,10 +10,11 @@ from loramon.catalogue.match import Catalogue
 from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, Stamp, TrainerSeen
 from loramon.lines import Region
 from loramon.parsers import generic
-from loramon.parsers.bars import BarScanner, Scanned
+from loramon.parsers.bars import SEPARATOR, BarScanner, Scanned
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.one_launch import OneLaunch
 from loramon.parsers.points import Point
+from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue
 from loramon.parsers.taught import Taught
@@ -37,7 +38,8 @@ class LogParser:
         self._batcher = Batcher(source)
         self._now = OneLaunch(self._batcher)
         self._residue = Residue(source, catalogue, self, formats)
-        self._newest_frame = self._tail = b""
+        self._newest_frame = self._tail = self._region = b""
+        self._within = np.zeros(0, np.int64)
         self.n_lines = 0
 
     @property
@@ -64,6 +66,7 @@ class LogParser:
         scanned = self._scanner.scan(region.data, 0, region.line)
         self.n_lines += region.data.count(b"\n")
         within, scanned.offset = scanned.offset, region.places(scanned.offset)
+        self._region, self._within = region.data, within
         done = 0
         for segment in scanned.residue:
             waiting = self._residue.is_waiting
@@ -131,6 +134,33 @@ class LogParser:
                 self._bars(scanned, lo, went_on)
                 self._residue.end_exceptions()
                 lo = went_on
+        while self._now.trainer is None and (at := self._unsigned(scanned, lo, hi)) is not None:
+            self._frames(scanned, lo, at)
+            self._look_for_sign(scanned, at)
+            lo = at
+        self._frames(scanned, lo, hi)
+
+    def _unsigned(self, scanned: Scanned, lo: int, hi: int) -> int | None:
+        """The first frame of lo..hi with a postfix whose bar was not asked yet whose it is."""
+        now, first = self._now, hi
+        new = [b for b in np.flatnonzero(np.bincount(scanned.bar[lo:hi])).tolist() if b not in now.signed] if lo < hi else []
+        for bar in new:
+            ours = np.flatnonzero(scanned.bar[lo:hi] == bar) + lo
+            for index, _ in scanned.values.values():
+                both = ours[np.isin(ours, index, assume_unique=True)] if len(index) else ours[:0]
+                first = min(first, int(both[0])) if len(both) else first
+        return first if first < hi else None
+
+    def _look_for_sign(self, scanned: Scanned, at: int) -> None:
+        """Names the trainer where this frame's bar is one that it alone draws."""
+        self._now.signed.add(int(scanned.bar[at]))
+        frame = SEPARATOR.split(self._region[int(self._within[at]) :][:MAX_FRAME_BYTES], 1)[0]
+        for known in PROFILES:
+            if any(sign.pattern.match(frame) for sign in known.signs):
+                self.seen(known.name, Place(self.source, int(scanned.offset[at])), sanitise(frame))
+                return
+
+    def _frames(self, scanned: Scanned, lo: int, hi: int) -> None:
         while lo < hi:
             now, bar = self._now, self._now.bar
             ids = scanned.bar[lo:hi]

@@ -37,6 +37,8 @@ class OneLaunch:
         self.profile = profile(None)
         self._tags: dict[str, Tag | None] = {}
         self._bar_keys: dict[int, dict[str, None]] = {}
+        self.signed: set[int] = set()
+        """Bars that were asked whose they are."""
         self.dicts = DictSteps(self._on_record)
         self._record_rows = RecordRows(batcher, TAGS)
         self._point_rows = RecordRows(batcher, POINT_TAGS)
@@ -61,6 +63,7 @@ class OneLaunch:
         if self.trainer == trainer or not outranks(trainer, self.trainer):
             return False
         self.trainer, self.profile, self._tags = trainer, profile(trainer), {}
+        self.bar.is_unnamed = False
         return True
 
     def inherit(self, before: OneLaunch) -> None:
@@ -218,8 +221,8 @@ class OneLaunch:
         """The run's steps in all, None where nothing tells them."""
         if self.known_total is not None or self.bar.total is None or not self.bar.rank:
             return self.known_total
-        if self.bar.counts_batches and self.total_epochs:
-            return int(self.bar.total * self.total_epochs)
+        if self.bar.counts_batches:
+            return int(self.bar.total * self.total_epochs) if self.total_epochs else None
         return self.bar.total
 
     @property
@@ -227,7 +230,10 @@ class OneLaunch:
         """Where the launch is; None where neither a step nor a total is known."""
         if self.step is None and self.total is None:
             return None
-        return Progress(self.step, self.total, self.epoch, self.total_epochs)
+        epoch = self.epoch
+        if epoch is None and self.bar.counts_batches and self.bar.newest is not None:
+            epoch = float(self.bar.n_epochs + 1)
+        return Progress(self.step, self.total, epoch, self.total_epochs)
 
 
 def _positive(value: object) -> float | None:

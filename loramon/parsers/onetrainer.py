@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from loramon.events import Checkpoint, End, Payload, PhaseSeen, Place
-from loramon.parsers.base import Profile, Tag, rule
+from loramon.parsers.base import Profile, Sign, Tag, rule
 
 
 def _final(match: re.Match[str], place: Place) -> Iterable[Payload]:
@@ -38,4 +38,5 @@ ONETRAINER = Profile(
     keys={"loss": Tag("loss"), "smooth loss": Tag("loss_mean", "running")},
     event_tags={"loss/train_step": Tag("loss"), "smooth_loss/train_step": Tag("loss_mean", "running"), "lr/unet_lora": Tag("lr"), "lr/unet": Tag("lr")},
     counts_batches=True,
+    signs=(Sign(re.compile(rb"\s*step: .*, loss=[^,]*, smooth loss="), f"{G}:687, 808"),),
 )  # fmt: skip

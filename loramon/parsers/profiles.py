@@ -9,12 +9,13 @@ from loramon.parsers.diffusion_pipe import DIFFUSION_PIPE
 from loramon.parsers.generic import GENERIC
 from loramon.parsers.hf_trainer import AXOLOTL, HF_TRAINER, LLAMAFACTORY, TRL, UNSLOTH
 from loramon.parsers.kohya import KOHYA, MUSUBI
+from loramon.parsers.kohya_fronts import KOHYA_FRONTS
 from loramon.parsers.launcher import LAUNCHER
 from loramon.parsers.onetrainer import ONETRAINER
 from loramon.parsers.simpletuner import SIMPLETUNER
 
 PROFILES: tuple[Profile, ...] = (
-    SIMPLETUNER, ONETRAINER, AI_TOOLKIT, DIFFUSION_PIPE, MUSUBI, KOHYA,
+    SIMPLETUNER, ONETRAINER, AI_TOOLKIT, DIFFUSION_PIPE, MUSUBI, KOHYA, KOHYA_FRONTS,
     UNSLOTH, AXOLOTL, LLAMAFACTORY, TRL, DIFFUSERS, HF_TRAINER, LAUNCHER, GENERIC,
 )  # fmt: skip
 

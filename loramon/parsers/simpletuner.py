@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loramon.parsers.base import Profile, Tag, rule
+import re
+
+from loramon.parsers.base import Profile, Sign, Tag, rule
 
 SIMPLETUNER = Profile(
     name="simpletuner",
@@ -10,5 +12,6 @@ SIMPLETUNER = Profile(
            rule("SimpleTuner", r".*\bSimpleTuner\b", None, "SimpleTuner bc8e6ab7 log messages", "simpletuner"),),
     roles=((r"Epoch \d+/\d+,? Steps", "train"),),
     keys={"step_loss": Tag("loss"), "lr": Tag("lr"), "grad_norm": Tag("grad_norm"), "grad_absmax": Tag("grad_absmax")},
+    signs=(Sign(re.compile(rb"\s*Epoch \d+/\d+,? Steps: .*[,\s](?:step_loss|prodigy_d)="), "SimpleTuner bc8e6ab7 helpers/training/trainer.py:6869, 7543"),),
     event_tags={"train_loss": Tag("loss"), "learning_rate": Tag("lr"), "grad_norm": Tag("grad_norm"), "grad_absmax": Tag("grad_absmax")},
 )  # fmt: skip

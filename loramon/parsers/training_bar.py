@@ -65,6 +65,10 @@ class TrainingBar:
         self.starts_over = False
         """The bar was drawn for an earlier epoch than the newest: another launch has begun."""
         self.epoch: tuple[int, int] | None = None
+        self.is_unnamed = True
+        """No line named the trainer: what the bar's beginning anew means is not known from elsewhere."""
+        self._other_work = False
+        """Something was loaded or cached since this bar's newest frame."""
         self.is_proven = False
         """A loss came with this bar: no other nameless bar takes its place."""
 
@@ -74,6 +78,7 @@ class TrainingBar:
         """The role of a bar that was just drawn; it may become the training bar here. `keys`: its postfix keys so far."""
         role, rank = self._role(bar, keys, profile, known_total)
         if role != "train":
+            self._other_work = self._other_work or role in ("load", "cache")
             return role
         if self.bar_id is None or rank > self.rank:
             self._take(bar_id, bar, rank, profile, fresh=self.rank < 2)
@@ -161,6 +166,10 @@ class TrainingBar:
             lo = back
             if self.counts_batches and now <= max(1, last // 2):
                 self._flush_into_epoch(True)
+            elif now == 0 and self.is_unnamed and self.is_complete and not self._other_work:
+                # a loop that draws a bar of its own for each epoch (DiffSynth-Studio fed7b18f diffsynth/diffusion/runner.py:79)
+                self.counts_batches = True
+                self._flush_into_epoch(True)
             elif now == 0 and last >= MIN_STEPS_BEFORE_RESTART:
                 return back
             else:
@@ -193,6 +202,7 @@ class TrainingBar:
     def _forward(self, scanned: Scanned, lo: int, hi: int, t_s: float | None) -> None:
         if lo >= hi:
             return
+        self._other_work = False
         if hi - lo <= SHORT_SPAN:
             self._forward_one_by_one(scanned, lo, hi, t_s)
             return
