@@ -16,9 +16,10 @@ from loramon.alarms import AlarmLog
 from loramon.clock import Clock, SystemClock
 from loramon.engine import Engine
 from loramon.errors import UserError
-from loramon.events import Chunk, Finding, Setting
-from loramon.excerpt import Excerpts
+from loramon.events import Chunk, Evidence, Finding, Setting
+from loramon.excerpt import Excerpts, evidence_of
 from loramon.i18n import Language, finding_text, message
+from loramon.parsers.shapes import Shape, commonest
 from loramon.parsers.taught import Taught
 from loramon.run import Run
 from loramon.run_files import name_the_family, read_configs
@@ -62,6 +63,12 @@ class Diagnosis:
     cannot_tell: list[dict[str, str]] = field(default_factory=list)
     weights: WeightsRead | None = None
     """What was read of a LoRA file, where the source is one."""
+    recognised_by: Evidence | None = None
+    """The line that named the trainer, where one did."""
+
+    def unknown_shapes(self, n: int = 20) -> list[Shape]:
+        """The commonest shapes of lines that no parser knows."""
+        return commonest((shapes for lane in self.engine.logs.values() for shapes in lane.parser.unknown), n)
 
     @property
     def run(self) -> Run:
@@ -139,10 +146,11 @@ class Diagnosis:
 
     def _coverage(self) -> dict[str, Any]:
         logs = self.engine.logs.values()
-        run = self.run
+        run, seen = self.run, self.recognised_by
         return {
             "lines": sum(lane.parser.n_lines for lane in logs),
             "lines_unknown": sum(lane.parser.n_unknown for lane in logs),
+            "trainer_seen": {"line": seen.line, "offset": seen.offset, "text": seen.text} if seen is not None else None,
             "format": "named" if run.trainer and run.trainer != "tensorboard" else "generic",
             "taught": sorted({name for lane in logs for name in lane.parser.taught_lines}),
             "telemetry_aligned_by": run.timeline.t_from if self.engine.gpu.t_s.n else None,
@@ -256,7 +264,16 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
         key = "rise-too-noisy" if outlook.from_step is None else "rise-not-yet"
         why = message(f"cannot.{key}", lang, from_step=outlook.from_step, ratio=outlook.ratio)
         cannot.append({"id": "loss-divergence", "why": why})
-    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot)
+    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot, _recognised_by(run, excerpts))
+
+
+def _recognised_by(run: Run, excerpts: Excerpts) -> Evidence | None:
+    place = run.trainer_place
+    if place is None or run.trainer is None:
+        return None
+    if place.line is None:  # a redraw of a bar: its line is counted when it is asked for
+        return excerpts.evidence(place.source, place.offset, None)
+    return evidence_of(place, run.trainer_text, None)
 
 
 def _learning_rate_of_curve(run: Run) -> None:

@@ -24,6 +24,7 @@ EXAMPLE = """examples:
   loramon diagnose output/my_lora --json
   loramon diagnose train.log --telemetry gpu.csv
   pbpaste | loramon diagnose -
+  loramon diagnose train.log --unknown
 """
 
 
@@ -37,6 +38,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     how.add_argument("--json", action="store_true", help="one JSON object a line, one for each PATH")
     how.add_argument("--format", choices=("text", "short"), default="text", help="a page (default) or one line for each PATH")
     how.add_argument("--summary", action="store_true", help="one line for each PATH, and how many of each verdict")
+    parser.add_argument("--unknown", action="store_true", help="the commonest shapes of lines that loramon does not know: what to send with a report")
     add_common(parser)
     return parser
 
@@ -145,7 +147,10 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
     if args.json:
         from loramon.report.json import line
 
-        print(line(diagnosis.to_dict()), flush=True)
+        said = diagnosis.to_dict()
+        if args.unknown:
+            said["coverage"]["unknown_shapes"] = [shape.to_dict() for shape in diagnosis.unknown_shapes()]
+        print(line(said), flush=True)
         return
     import shutil
 
@@ -153,6 +158,11 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
 
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
     style = Style(width, wants_ascii(args), wants_colour(args), language(args))
+    if args.unknown:
+        from loramon.report.unknown import unknown_page
+
+        sys.stdout.write(unknown_page(diagnosis, style))
+        return
     one_line = args.summary or args.format == "short"
     sys.stdout.write(short(diagnosis, style) if one_line else page(diagnosis, style))
     if not one_line and len(args.paths) > 1:

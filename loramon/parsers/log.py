@@ -17,6 +17,7 @@ from loramon.parsers.points import Point
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record
 from loramon.parsers.residue import Residue
+from loramon.parsers.shapes import Shapes
 from loramon.parsers.taught import Taught
 from loramon.text import sanitise
 
@@ -50,7 +51,12 @@ class LogParser:
     @property
     def n_unknown(self) -> int:
         """Lines that no rule knows."""
-        return self._residue.n_unknown
+        return sum(shapes.total for shapes in self.unknown)
+
+    @property
+    def unknown(self) -> tuple[Shapes, ...]:
+        """Their shapes."""
+        return self._residue.unknown
 
     @property
     def taught_lines(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ from loramon.parsers.points import Point
 from loramon.parsers.prefix import FILE_COLUMN, peel
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
+from loramon.parsers.shapes import Shapes
 from loramon.parsers.taught import Taught
 from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
 from loramon.text import cells, sanitise
@@ -37,7 +38,6 @@ _RECORD = ("{'loss'", "{'train_runtime'", "{'eval_loss'")
 _QUOTE = re.compile(r"(?:\w+_)?(?:inputs|labels):|((?:\w+_)?(?:label_ids|input_ids):)")
 _MESSAGE_COLUMN = 29
 """Where rich begins the message: behind the time and the level (rich 14 RichHandler, time and level columns)."""
-MAX_SHAPES = 8192
 MAX_JOINED_LINES = 80
 MAX_LINE_CHARS = 65536
 """Commands with every flag are long, and their exit status stands at the end."""
@@ -70,14 +70,14 @@ class Residue:
         self._to = listener
         literals = (*_OWN_LITERALS, *(r.literal for r, _ in _RULES), *catalogue.line_literals)
         self._literals = tuple(dict.fromkeys(literal.translate(_DIGITS_TO_0) for literal in literals if literal))
-        self._dull: set[bytes] = set()
+        self._dull = Shapes()
+        self._unknown = Shapes()
         self._tracebacks = Tracebacks(catalogue, listener.failure)
         self._quoting = False
         self._record: list[str] = []
         self._record_place = Place(source, 0, 1)
         self._before = ""
         self._dump = Dump()
-        self.n_unknown = 0
         self.taught_lines: dict[str, int] = {}
         """Lines read by each format that the user taught."""
 
@@ -89,15 +89,12 @@ class Residue:
         if data.startswith(b"{'"):
             return False
         shape = data.translate(_DIGITS_TO_0)
-        if shape in self._dull:
+        if self._dull.again(shape):
             self._before = ""
             return True
         if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_HEAD.match(data):
             return False
-        self.n_unknown += 1
-        if len(self._dull) >= MAX_SHAPES:
-            self._dull.clear()
-        self._dull.add(shape)
+        self._dull.add(shape, segment.line)
         self._before = sanitise(data[:400])
         return True
 
@@ -125,6 +122,11 @@ class Residue:
                 self._to.point(point.stamped(peel(text).wall_s), place)
                 return True
         return False
+
+    @property
+    def unknown(self) -> tuple[Shapes, ...]:
+        """The lines that no rule knows, by shape."""
+        return (self._dull, self._unknown)
 
     def finish(self) -> None:
         """The source ended, or was quiet for long: what waited for more lines is whole."""
@@ -204,7 +206,7 @@ class Residue:
             known = True
             self._to.payload(item, place)
         if not (self._failure(message, text, place, rank) or known):
-            self.n_unknown += 1
+            self._unknown.add(message.encode().translate(_DIGITS_TO_0), place.line)
 
     def _rules(self, message: str, text: str, place: Place, rank: int | None) -> bool:
         known = False

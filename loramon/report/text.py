@@ -70,6 +70,7 @@ def page(diagnosis: Diagnosis, style: Style) -> str:
     lines += _breaks(d["breaks"], style, say)
     if d["runs"]:
         lines += [say("report.earlier", n=len(d["runs"])), *(_earlier(r, style) for r in d["runs"]), ""]
+    lines += _coverage(d, style, say)
     text = "\n".join(lines).rstrip() + "\n"
     return to_ascii(text) if style.ascii_only else text
 
@@ -110,7 +111,8 @@ def _head(d: dict[str, Any], style: Style, say: Say) -> list[str]:
     kind = d["verdict"]
     word = say(f"verdict.{kind}")
     first = f"{style.paint(style.mark(kind) + ' ' + word, kind)}  {sanitise(d['source'])}"
-    about = [x for x in (d["trainer"] or say("report.unknown-trainer"), say(f"status.{d['status']}"), _steps(d, style.lang)) if x]
+    unnamed = say("report.unknown-trainer" if d["progress"]["step"] is None else "report.generic")
+    about = [x for x in (d["trainer"] or unnamed, say(f"status.{d['status']}"), _steps(d, style.lang)) if x]
     m = d["metrics"]
     if m["loss_last"] is not None:
         about.append(f"{say('report.loss')} {_number(m['loss_last'])}" + (f" ({say('report.mean')})" if m["loss_kind"] == "mean" else ""))
@@ -166,6 +168,17 @@ def _chart(diagnosis: Diagnosis, style: Style) -> list[str]:
     width = min(style.width, 100)
     steps, values = series.curve(width - 8)
     return loss_chart(steps, values, width, 12, style.ascii_only)
+
+
+def _coverage(d: dict[str, Any], style: Style, say: Say) -> list[str]:
+    """By which line the trainer was recognised, and how much was in no known format."""
+    covered, lines = d["coverage"], []
+    seen = covered["trainer_seen"]
+    if seen is not None and seen["line"] is not None:
+        lines += wrap(say("report.read-as", trainer=d["trainer"], n=seen["line"], text=seen["text"]), style.width, "")[:2]
+    if covered["lines_unknown"]:
+        lines += wrap(say("report.unknown-lines", n=covered["lines_unknown"], lines=covered["lines"]), style.width, "")
+    return [style.paint(line, "dim") for line in lines]
 
 
 def _breaks(breaks: list[dict[str, Any]], style: Style, say: Say) -> list[str]:
