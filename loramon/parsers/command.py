@@ -28,6 +28,8 @@ def settings_in(text: str, place: Place, trainer: str | None) -> Iterator[Settin
     for name, value in settings_of_command(words_of(text), trainer).items():
         yield Setting(name, value, "command line", place, "command")
 
+_DUMP_REST = re.compile(r'\s*(?:[{}\[\]]|"[^"]*"|[\d.eE+-]+|true|false|null|[}\]],),?\s*')
+
 
 class Dump:
     """Reads the settings that a trainer prints as indented JSON when it starts (ai-toolkit, axolotl), a line at a time.
@@ -38,10 +40,13 @@ class Dump:
 
     def __init__(self) -> None:
         self._open: list[tuple[int, str]] = []
+        self.is_dump = False
+        """The newest line was one of such a dump, whether it held a setting that is known or not."""
 
     def line(self, text: str, place: Place, trainer: str | None) -> Iterator[Setting]:
         """The setting in this line, if it holds one."""
         match = _DUMPED.fullmatch(text) if trainer in DUMPING_TRAINERS else None
+        self.is_dump = match is not None or (trainer in DUMPING_TRAINERS and _DUMP_REST.fullmatch(text) is not None)
         if match is None or trainer is None:
             return
         depth = len(match[1])

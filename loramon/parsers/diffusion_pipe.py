@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from loramon.events import Checkpoint, End, Payload, PhaseSeen, Place
+from loramon.events import Checkpoint, End, Payload, PhaseSeen, Place, Progress
 from loramon.parsers.base import Profile, Tag, rule
 
 
@@ -25,6 +25,13 @@ DIFFUSION_PIPE = Profile(
     rules=(
         rule("TRAINING COMPLETE!", r"TRAINING COMPLETE!", _completed, "diffusion-pipe 8f83dbf2 train.py:974", "diffusion-pipe"),
         rule("Saving model to directory", r"Saving model to directory (\S+)", _saving, "diffusion-pipe 8f83dbf2 utils/saver.py", "diffusion-pipe"),
+        rule("Started new epoch:", r"Started new epoch: (\d+)", lambda m, p: (Progress(epoch=float(m[1])),), "diffusion-pipe 8f83dbf2 utils/saver.py:143"),
+        rule("Resuming training from checkpoint. Resuming at epoch:", r"Resuming training from checkpoint\. Resuming at epoch: (\d+), step: \d+",
+             lambda m, p: (Progress(epoch=float(m[1])),), "diffusion-pipe 8f83dbf2 train.py:891", "diffusion-pipe"),
+        rule("Running eval", r"Running eval\s*$", lambda m, p: (PhaseSeen("validate", p),), "diffusion-pipe 8f83dbf2 train.py:201"),
+        rule("Manually quitting", r"Manually quitting", lambda m, p: (End("interrupted", p, m.string),), "diffusion-pipe 8f83dbf2 utils/saver.py:174"),
+        rule("caching", r"caching (?:latents|text embeddings): \(?", lambda m, p: (PhaseSeen("cache", p),),
+             "diffusion-pipe 8f83dbf2 utils/dataset.py:235, 302"),
         rule("diffusion-pipe", r".*diffusion-pipe[/\\]", None, "diffusion-pipe folder name in a path", "diffusion-pipe"),
     ),
     event_tags={"train/loss": Tag("loss", "interval"), "train/grad_norm": Tag("grad_norm", "interval"), "train/epoch_loss": Tag("loss_epoch", "interval")},

@@ -99,6 +99,9 @@ def _device(match: re.Match[str], place: Place) -> Iterable[Payload]:
 
 
 T = "train_network.py"
+SCRIPTS = (r"(?:(?:sdxl_|flux_|sd3_|lumina_|hunyuan_image_|anima_)?train_network|(?:sdxl|flux|sd3|lumina|anima)_train"
+           r"|train_db|(?:sdxl_)?train_textual_inversion|sdxl_train_control_net(?:_lllite)?)")  # fmt: skip
+"""sd-scripts 0.10: the names of its training scripts that no other trainer has."""
 HEADER_RULES = (
     # bilingual in sd-scripts and musubi-tuner, which says more by lines of its own; the other half may be garbled
     rule("running training /", r"running training / \S", _start, f"sd-scripts 0.10 {T}:987", "kohya"),
@@ -145,9 +148,9 @@ KOHYA = Profile(
         rule("load StableDiffusion checkpoint:", r"load StableDiffusion checkpoint: (.+)", setting("base_model", "text"),
              "sd-scripts 0.10 train_util.py:5530", "kohya"),
         rule("import network module:", r"import network module: (.+)", None, f"sd-scripts 0.10 {T}:643", "kohya"),
-        rule("usage:", r"usage: (?:sdxl_|flux_|sd3_|lumina_|hunyuan_image_|anima_)?train_network\.py", None,
+        rule("usage:", rf"usage: {SCRIPTS}\.py", None,
              "argparse usage of sd-scripts train_network.py", "kohya"),
-        rule("train_network.py", r'\s*File ".*[/\\](?:sdxl_|flux_|sd3_|lumina_)?train_network\.py"', None, "sd-scripts script name in a traceback", "kohya"),
+        rule(".py", rf'\s*File ".*[/\\]{SCRIPTS}\.py"', None, "sd-scripts 0.10, a script's path in a traceback", "kohya"),
         rule("Using v", r"Using v(?:1|2) tokenizer", launch, "sd-scripts 0.10 strategy_sd.py:26", "kohya"),
         rule("prepare tokenizer", r"prepare tokenizers?", buffered_launch, f"sd-scripts 0.8 {T}:150", "kohya"),
         rule("Loading settings from", r"Loading settings from .+\.toml\.\.\.", launch, "sd-scripts 0.10 train_util.py:4744", "kohya"),

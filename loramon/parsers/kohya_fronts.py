@@ -51,6 +51,7 @@ KOHYA_FRONTS = Profile(
              "LoRA_Easy_Training_scripts_Backend 162e56de main.py:123 (uvicorn's access log)", "kohya"),
         rule("sd-scripts/flux_train_network.py", r".*accelerate launch .*sd-scripts/flux_train_network\.py", None,
              "fluxgym 678add2c app.py:453 gen_sh", "kohya"),
-        rule("Runner: <LogsViewRunner", r"Runner: <LogsViewRunner .*exit_code=(-?\d+)", _fluxgym_end, "fluxgym 678add2c app.py:623, gradio_logsview LogsViewRunner"),
+        rule("Runner: <LogsViewRunner", r"Runner: <LogsViewRunner .*exit_code=(-?\d+)", _fluxgym_end,
+             "fluxgym 678add2c app.py:623, gradio_logsview LogsViewRunner"),
     ),
 )  # fmt: skip

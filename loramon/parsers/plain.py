@@ -17,6 +17,8 @@ _STEP = re.compile(r"\b(?:global[_ ])?(?:steps?|iter(?:ation)?)\b[\"']?\s*[:=#]?
 _LOSS = re.compile(rf"(?<![\w.])(?:train[_ ])?loss[\"']?\s*[:=]?\s+?{_NUMBER}(?![\w.])|(?<![\w.])(?:train[_ ])?loss[:=]{_NUMBER}(?![\w.])", re.I)
 _LR = re.compile(rf"\b(?:lr|learning[_ ]rate)\b\s*[:=]?\s*{_NUMBER}", re.I)
 _TOOK = re.compile(r"\biter time \(s\): (\d+\.?\d*)")
+_REPORT = re.compile(r"(?:\[Rank 0\] )?step=(\d+), skipped=\d+, lr=\[([\d.e+-]+)")
+"""DeepSpeed edaa7221 runtime/engine.py _report_progress: the rate of the first group is the training's."""
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 
 
@@ -24,6 +26,9 @@ def plain_point(message: str) -> Point | None:
     """The figures of a line that holds a step and a loss; None for any other line."""
     if message.startswith('{"current_steps"'):
         return _jsonl(message)
+    if "skipped=" in message and (report := _REPORT.match(message)) is not None:
+        rate = number(report[2])
+        return Point(int(report[1]), {"lr": rate} if rate is not None else {})
     if "loss" not in message and "Loss" not in message:
         return None
     if len(message) > 400 or "%|" in message:

@@ -14,7 +14,7 @@ from loramon.events import Failure, Launch, Payload, Place, Stamp
 from loramon.lines import Region
 from loramon.parsers.bars import Segment
 from loramon.parsers.base import Rule
-from loramon.parsers.command import Dump, settings_in
+from loramon.parsers.command import DUMPING_TRAINERS, Dump, settings_in
 from loramon.parsers.plain import plain_point
 from loramon.parsers.points import Point
 from loramon.parsers.prefix import FILE_COLUMN, peel
@@ -93,6 +93,8 @@ class Residue:
             self._before = ""
             return True
         if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_HEAD.match(data):
+            return False
+        if data[:1] in (b" ", b"{", b"}") and self._to.trainer in DUMPING_TRAINERS:
             return False
         self._dull.add(shape, segment.line)
         self._before = sanitise(data[:400])
@@ -205,7 +207,7 @@ class Residue:
         for item in (*settings_in(text, place, self._to.trainer), *self._dump.line(text, place, self._to.trainer)):
             known = True
             self._to.payload(item, place)
-        if not (self._failure(message, text, place, rank) or known):
+        if not (self._failure(message, text, place, rank) or known or self._dump.is_dump):
             self._unknown.add(message.encode().translate(_DIGITS_TO_0), place.line)
 
     def _rules(self, message: str, text: str, place: Place, rank: int | None) -> bool:
