@@ -370,7 +370,8 @@ class Rows:
 class Batch:
     """One stretch of a source: first its rows, then the events behind them. `launch`: a new run begins with it.
 
-    `nan_hidden`: the trainer prints 0 for a non-finite loss. `progress`: where the run is at the end of the stretch.
+    `nan_hidden`: the trainer prints 0 for a non-finite loss. `progress`: where the run is at the end of the stretch;
+    `total_unknown`: a total told before was one epoch's, and nothing tells the run's.
     """
 
     source: str
@@ -381,6 +382,7 @@ class Batch:
     nan_hidden: bool = False
     launch: bool = False
     breaks_t_s: list[float] = field(default_factory=list)
+    total_unknown: bool = False
 
 
 # ---------------------------------------------------------------- what detectors tell

@@ -6,7 +6,7 @@ A run is written by one place only, the engine; everything else reads it. `revis
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -101,6 +101,8 @@ class Run:
         if batch.progress is not None:
             new = batch.progress
             old = self.progress
+            if batch.total_unknown:
+                old = replace(old, total_steps=None)
             self.progress = Progress(
                 new.step if new.step is not None else old.step,
                 new.total_steps if new.total_steps is not None else old.total_steps,

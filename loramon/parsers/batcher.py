@@ -72,7 +72,7 @@ class Batcher:
         self._last_break_s = math.nan
         self._n_stamped = len(self._batches)
 
-    def stamp(self, trainer: str | None, nan_hidden: bool, progress: Progress | None) -> None:
+    def stamp(self, trainer: str | None, nan_hidden: bool, progress: Progress | None, total_unknown: bool = False) -> None:
         """What is known of the launch goes with all batches since it was last said; the progress with the newest."""
         self._close_rows()
         if progress is not None and len(self._batches) == self._n_stamped:
@@ -80,7 +80,7 @@ class Batcher:
         for batch in self._batches[self._n_stamped :]:
             batch.trainer, batch.nan_hidden = trainer, nan_hidden
         if self._batches[self._n_stamped :]:
-            self._batches[-1].progress = progress
+            self._batches[-1].progress, self._batches[-1].total_unknown = progress, total_unknown
         self._n_stamped = len(self._batches)
 
     def take(self) -> list[Batch]:

@@ -288,7 +288,8 @@ class LogParser:
 
     def _stamp(self) -> None:
         """What holds for the launch as a whole goes with its newest batches."""
-        self._batcher.stamp(self._now.trainer, self._now.profile.nan_hidden, self._now.progress)
+        now = self._now
+        self._batcher.stamp(now.trainer, now.profile.nan_hidden, now.progress, now.bar.counts_batches and now.total is None)
 
     def _take(self) -> list[Batch]:
         self._stamp()
