@@ -264,7 +264,7 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
         key = "rise-too-noisy" if outlook.from_step is None else "rise-not-yet"
         why = message(f"cannot.{key}", lang, from_step=outlook.from_step, ratio=outlook.ratio)
         cannot.append({"id": "loss-divergence", "why": why})
-    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot, _recognised_by(run, excerpts))
+    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot, recognised_by=_recognised_by(run, excerpts))
 
 
 def _recognised_by(run: Run, excerpts: Excerpts) -> Evidence | None:
