@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import os
-import signal
 import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -14,7 +13,6 @@ from typing import Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Paste
-from textual.filter import NoColor
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -22,19 +20,17 @@ from loramon.clock import Clock, SystemClock
 from loramon.diagnosis import Diagnosis
 from loramon.live import LiveSession
 from loramon.replaying import ReplaySession
-from loramon.screens.ambiguous import is_ambiguous
 from loramon.screens.clipboard import copy_flags
 from loramon.screens.crash import write_crash
 from loramon.screens.curve import Curve, has_times
+from loramon.screens.dress import dress, end_on_signals
 from loramon.screens.failures import Failures
-from loramon.screens.filters import PlainSigns, not_ascii
 from loramon.screens.look import THEMES, Look
 from loramon.screens.main import MainScreen
 from loramon.screens.navigation import Navigation
 from loramon.screens.page import Page
 from loramon.screens.places import alarm_rows
 from loramon.screens.snapshot import Snapshot, take
-from loramon.screens.themes import themes
 from loramon.screens.words import Words, clean
 from loramon.widgets.chart import Chart
 from loramon.widgets.chart_data import WORDS, Options, XUnit
@@ -44,6 +40,8 @@ SILENT_S = 1.0
 CHART_EVERY_S = 0.5
 CHART_EVERY_SSH_S = 1.0
 MESSAGE_S = 10.0
+ANOTHER = -2
+"""The result of a dashboard whose user asked for the list of the other trainings."""
 
 class Dashboard(App[int]):
     """Pumps the session, and shows a snapshot of it to the screen in front whenever something changed."""
@@ -66,12 +64,14 @@ class Dashboard(App[int]):
         Binding("right_square_bracket", "alarm(1)", show=False),
         Binding("left_square_bracket", "alarm(-1)", show=False),
         Binding("t", "next_theme", show=False),
+        Binding("r", "others", show=False),
     ]
 
-    def __init__(self, session: LiveSession, look: Look, clock: Clock | None = None) -> None:
+    def __init__(self, session: LiveSession, look: Look, clock: Clock | None = None, others: bool = False) -> None:
         super().__init__()
         self.session = session
         self.look = look
+        self.others = others
         self.words = Words(look.lang)
         self.clock: Clock = clock or SystemClock()
         self.chart_options = Options(ascii=look.ascii, words=WORDS[look.lang])
@@ -91,15 +91,7 @@ class Dashboard(App[int]):
         self._message_until_s = 0.0
         self.n_pumps = 0
         self._revision, self._looked_at_s = -1, -1e9
-        for theme in themes():
-            self.register_theme(theme)
-        self.theme = look.theme
-        if not look.colour and not any(isinstance(f, NoColor) for f in self._filters):
-            self._filters.append(NoColor())
-        if look.ascii:
-            self._filters.append(PlainSigns(not_ascii))
-        elif look.narrow_only:
-            self._filters.append(PlainSigns(is_ambiguous))
+        dress(self, look)
 
     # ------------------------------------------------------------ life
 
@@ -111,14 +103,8 @@ class Dashboard(App[int]):
         return MainScreen()
 
     def on_mount(self) -> None:
-        loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None:
-                # not on Windows, and not where the app runs outside the main thread
-                with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-                    loop.add_signal_handler(number, self.exit, 128 + number, 128 + number)
-        self.call_later(self._beat, loop, contextvars.copy_context())
+        end_on_signals(self)
+        self.call_later(self._beat, asyncio.get_running_loop(), contextvars.copy_context())
 
     def _beat(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         """Ten times a second. A callback of the loop: a timer of Textual's passes a message each time, which costs more than a look at a silent file."""
@@ -262,6 +248,11 @@ class Dashboard(App[int]):
             self.theme = THEMES[(at + 1) % len(THEMES)]
             self.say(self.words.say("theme-named", name=self.theme))
 
+    def action_others(self) -> None:
+        """To the list of the trainings beside this one, where it was chosen from some."""
+        if self.others:
+            self.exit(ANOTHER)
+
     async def action_quit(self) -> None:
         self.exit(0)
 
@@ -274,6 +265,8 @@ class Dashboard(App[int]):
         yield SystemCommand(say("key-alarms"), say("do-alarms"), lambda: self.call_later(self.action_alarm, 1))
         yield SystemCommand(say("theme-named", name="…"), say("do-theme"), self.action_next_theme)
         yield SystemCommand(say("help"), say("do-help"), lambda: self.action_page("help"))
+        if self.others:
+            yield SystemCommand(say("home.key-runs"), say("home.title"), self.action_others)
         yield SystemCommand(say("key-quit"), say("do-quit"), self.action_quit)
 
     # ------------------------------------------------------------ dying well

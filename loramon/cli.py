@@ -17,6 +17,7 @@ EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 DESCRIPTION = "The doctor for LoRA training: reads the trainer's log, TensorBoard events and GPU telemetry, and says what is wrong and what to do."
 EPILOG = """examples:
+  loramon                             the training that runs here, or the list of them
   loramon watch train.log             a training as it runs
   loramon diagnose train.log          what went wrong, from which step, and what to do
   loramon check my_lora.toml          a training's settings before it starts
@@ -27,12 +28,45 @@ EPILOG = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; building it imports no more than argparse."""
-    from loramon.commands import attach, check, demo, diagnose, explain, export, hints, jobs, record, replay, run, stop, train, watch
+    from loramon.commands import (
+        attach,
+        check,
+        demo,
+        diagnose,
+        explain,
+        export,
+        hints,
+        home,
+        jobs,
+        record,
+        replay,
+        run,
+        stop,
+        train,
+        watch,
+    )
 
     parser = argparse.ArgumentParser(prog="loramon", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"loramon {__version__}")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for module in (run, attach, watch, replay, diagnose, check, jobs, stop, train, export, explain, hints, demo, record):
+    modules = (
+        home,
+        run,
+        attach,
+        watch,
+        replay,
+        diagnose,
+        check,
+        jobs,
+        stop,
+        train,
+        export,
+        explain,
+        hints,
+        demo,
+        record,
+    )
+    for module in modules:
         module.add_parser(sub).set_defaults(run=module.run)
     return parser
 
@@ -43,10 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # the default of 700 looks for cycles some three hundred times while modules load (measured: 40 ms of a start of 500)
     gc.set_threshold(50_000, 10, 10)
     parser = build_parser()
-    args = parser.parse_args(argv)
-    if args.command is None:
-        parser.print_help()
-        return 0
+    given = sys.argv[1:] if argv is None else list(argv)
+    args = parser.parse_args(given or ["home"])
     with contextlib.suppress(AttributeError, ValueError):
         # a terminal that cannot write a character gets a question mark, never an error
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 
-from loramon.app import Dashboard
+from loramon.app import ANOTHER, Dashboard
 from loramon.live import LiveSession
 from loramon.screens.look import look_for
 from loramon.screens.terminal import descriptors, on_terminal, restore
@@ -16,7 +16,8 @@ EXIT_INTERNAL = 70
 
 
 def run_dashboard(session: LiveSession, args: argparse.Namespace) -> int:
-    """Shows the session until the user quits; the exit status: 0, 128+n for a signal, 70 for an error of ours.
+    """Shows the session until the user quits; the exit status: 0, 128+n for a signal, 70 for an error of ours,
+    `ANOTHER` where the list of the others was asked for.
 
     What is said at the end goes to standard error: the training was not touched.
     """
@@ -24,7 +25,7 @@ def run_dashboard(session: LiveSession, args: argparse.Namespace) -> int:
         with on_terminal():
             keys, screen = descriptors()
             look = look_for(args, keys=keys, screen=screen)
-            app = Dashboard(session, look)
+            app = Dashboard(session, look, others=getattr(args, "others", False))
             status = app.run(mouse=look.mouse)
     except BaseException:
         restore()
@@ -34,7 +35,8 @@ def run_dashboard(session: LiveSession, args: argparse.Namespace) -> int:
     if app.crash_note:
         _talk(app.crash_note)
         return EXIT_INTERNAL
-    _talk(farewell(session, app.words))
+    if status != ANOTHER:
+        _talk(farewell(session, app.words))
     return status if isinstance(status, int) else app.return_code or 0
 
 

@@ -18,7 +18,9 @@ def said_by_status(event: ProcessEvent, place: Place) -> Iterator[Fact | Failure
         yield Fact("exit_code", code, place)
     if number is None:
         if code:
-            yield End("exited", place, f"exit status {code}", exit_code=code)
+            text = f"exit status {code}"
+            yield Failure("crash-unknown", "exit-status", "critical", place, text, wrapper=True, numbers={"exit_code": code})
+            yield End("exited", place, text, exit_code=code)
         return
     yield Fact("signal", number, place)
     text = f"ended by {name_of(number)}"

@@ -83,36 +83,11 @@ def _pin(name: str, keep: bool, lang: Language) -> int:
 
 def row(job: Job, now_s: float, lang: Language) -> list[str]:
     """Name, state, age, command."""
+    from loramon.report.endings import state_words
     from loramon.units import format_duration_s
 
     age = format_duration_s(max(0.0, now_s - job.started_s)) if job.started_s is not None else "-"
     return [f"{job.name:<20}", f"{state_words(job, lang):<24}", f"{age:>8}", shlex.join(job.command)]
-
-
-def state_words(job: Job, lang: Language) -> str:
-    """Running, or how it ended."""
-    from loramon.i18n import message
-
-    state = job.state()
-    return ending_words(job, lang) if state == "ended" else message(f"jobs.state-{state}", lang)
-
-
-def ending_words(job: Job, lang: Language) -> str:
-    """How it ended: its status, the signal, the kernel's kill for want of memory."""
-    import signal
-
-    from loramon.i18n import message
-
-    ending = job.ending
-    if ending is None:
-        return message("jobs.state-lost", lang)
-    if ending.signal is None:
-        return message("jobs.exit-ok", lang) if ending.exit_code == 0 else message("jobs.exit-status", lang, status=ending.exit_code)
-    try:
-        name = signal.Signals(ending.signal).name
-    except ValueError:
-        name = str(ending.signal)
-    return message("jobs.out-of-memory" if name == "SIGKILL" and ending.n_oom_kills else "jobs.exit-signal", lang, signal=name)
 
 
 def to_dict(job: Job) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def come_back(name: str, lang: Language) -> str:
 
 def ended(started: Launched, lang: Language) -> str:
     """How it ended."""
-    from loramon.commands.jobs import ending_words
     from loramon.i18n import message
+    from loramon.report.endings import ending_words
 
     job = started.job
     return message("jobs.ended", lang, name=job.name, how=ending_words(job, lang), path=job.folder)

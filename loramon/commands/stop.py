@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if not outcome.stopped:
         talk(message("jobs.still-running", lang, name=job.name, pids=" ".join(map(str, outcome.left))))
         return EXIT_STILL_RUNNING
-    from loramon.commands.jobs import ending_words
+    from loramon.report.endings import ending_words
 
     talk(message("jobs.stopped", lang, name=job.name, how=ending_words(job, lang)))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from loramon.commands.headless import add_headless
+from loramon.commands.headless import add_headless, is_headless
 from loramon.commands.options import add_common, formats, language
 from loramon.errors import UserError
 
@@ -15,8 +15,9 @@ EXAMPLE = """examples:
   loramon watch train.log --headless --fail-on critical
   accelerate launch train_network.py ... 2>&1 | loramon watch -
 
-The paths belong to one training; what is not there yet is waited for. Ctrl-C ends the watch, never the training
-(started in a pipe, the training ends with the pipe: write its output to a file and watch that).
+One log and its folders are one training; several logs are several, which a list offers. What is not there yet is
+waited for. Ctrl-C ends the watch, never the training (started in a pipe, the training ends with the pipe: write its
+output to a file and watch that).
 
 Without a screen the watch ends by itself when the training has ended by its own words (finished, crashed, killed,
 interrupted) and nothing was written for half a minute; where the bar alone stands at its end, for ten. Exit status:
@@ -27,7 +28,7 @@ interrupted) and nothing was written for half a minute; where the bar alone stan
 def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
     parser = sub.add_parser(NAME, help="a training as it runs: log files, TensorBoard folders, output folders",
                             epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard folder or output folder of one training; - reads standard input")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard folder or output folder; - reads standard input")
     parser.add_argument("--no-telemetry", action="store_true", help="leave this machine's GPUs alone (the training runs on another one)")
     parser.add_argument("--no-record", action="store_true", help="keep no recording of what is seen")
     add_headless(parser)
@@ -39,12 +40,28 @@ def run(args: argparse.Namespace) -> int:
     """0 where standard input or the training ended; 1 where `--fail-on` was reached; 130 after Ctrl-C."""
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
+    from loramon.choices import of_paths, trainings
+
+    groups = trainings(args.paths)
+    if len(groups) == 1:
+        return show_paths(args.paths, args)
+    if is_headless(args) or "-" in args.paths:
+        several = ", ".join(" + ".join(group) for group in groups)
+        raise UserError("usage", f"these are {len(groups)} trainings ({several}); start one watch for each")
+    from loramon.commands.choosing import look_at
+    from loramon.i18n import message
+
+    return look_at(lambda: of_paths(groups), args, message("home.several", language(args)))
+
+
+def show_paths(paths: list[str], args: argparse.Namespace) -> int:
+    """The paths of one training as `watch` shows them."""
     from loramon.clock import SystemClock
     from loramon.commands.recording import recorded
     from loramon.watching import watch_session
 
     try:
-        session = watch_session(args.paths, SystemClock(), language(args), formats(args), telemetry=not args.no_telemetry)
+        session = watch_session(paths, SystemClock(), language(args), formats(args), telemetry=not args.no_telemetry)
     except OSError as error:
         raise UserError("unreadable", f"standard input cannot be kept in a temporary file: {error.strerror or error}") from None
-    return recorded(session, args.paths, "watch", args)
+    return recorded(session, paths, "watch", args)

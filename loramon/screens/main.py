@@ -79,8 +79,9 @@ class MainScreen(Page):
     def _hints(self) -> list[tuple[str, str, str]]:
         say = self.words.say
         enter = "Enter" if self.dashboard.look.ascii else "⏎"
+        others = [("r", say("home.key-runs"), "app.others")] if self.dashboard.others else []
         return [
-            (enter, say("key-open"), "screen.open_finding"), ("3", say("key-log"), "app.page('log')"), ("/", say("key-search"), "app.search"),
+            (enter, say("key-open"), "screen.open_finding"), *others, ("3", say("key-log"), "app.page('log')"), ("/", say("key-search"), "app.search"),
             ("4", say("gpu.title"), "app.page('gpu')"),
             ("l", say("key-scale"), "screen.toggle_scale"), ("s", say("key-smooth"), "screen.smoother(1)"),
             ("x", say("key-axis"), "screen.toggle_axis"), ("]", say("key-alarms"), "app.alarm(1)"), ("y", say("key-copy"), "screen.copy_flags"),

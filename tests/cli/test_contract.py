@@ -270,9 +270,10 @@ def test_version_and_help() -> None:
         assert "example" in command(*words).text
 
 
-def test_no_command_shows_the_help() -> None:
+def test_no_command_is_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORAMON_HOME", str(tmp_path))
     done = command()
-    assert done.status == 0 and done.text.startswith("usage: loramon")
+    assert done.status == 0 and not done.text and "loramon run" in done.said
 
 
 def test_explain_knows_every_id_and_refuses_others() -> None:
