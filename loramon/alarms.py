@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from loramon.events import SEVERITIES, Alarm, Told
 
-SUPERSEDES = {"loss-nan": ("loss-divergence",), "vram-saturation": ("slowdown",)}
+SUPERSEDES = {"loss-nan": ("loss-divergence",)} | dict.fromkeys(
+    ("vram-saturation", "vram-foreign", "throttle-thermal", "throttle-power", "gpu-clock-low", "data-starved", "hang"), ("slowdown",)
+)
 """An alarm that says what an earlier one led to: the earlier one is marked, not taken back."""
 
 
@@ -38,6 +40,8 @@ class AlarmLog:
             self.notes[told.id] = told
             return None
         now = self.active.get(told.id)
+        if now is not None and told.renews:
+            self.gravest[told.id] = told
         if now is not None and SEVERITIES.index(now.severity) >= SEVERITIES.index(told.severity):
             return None
         alarm = Alarm(told.id, told.severity, told.step, told.t_s)

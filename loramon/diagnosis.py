@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from loramon.alarms import AlarmLog
 from loramon.clock import Clock, SystemClock
 from loramon.engine import Engine
 from loramon.errors import UserError
-from loramon.events import Chunk, Evidence, Finding, Setting
+from loramon.events import Chunk, Evidence, Finding, GpuSample, Setting
 from loramon.excerpt import Excerpts, evidence_of
 from loramon.i18n import Language, finding_text, message
 from loramon.parsers.shapes import Shape, commonest
@@ -34,6 +34,8 @@ from loramon.weights import PEFT_CONFIG, WeightsRead, read_weights
 SCHEMA = "loramon.diagnosis/1"
 CHUNK_BYTES = 1 << 19
 FRESH_STEPS = 10
+WRITTEN_WITHIN_S = 60.0
+HALF_A_SECOND_S = 0.5  # a bar tells whole seconds, rounded down
 
 SETTINGS = (
     "architecture", "base_model", "prediction_type", "timestep_sampling", "flow_shift", "network_type", "rank", "alpha",
@@ -153,7 +155,7 @@ class Diagnosis:
             "trainer_seen": {"line": seen.line, "offset": seen.offset, "text": seen.text} if seen is not None else None,
             "format": "named" if run.trainer and run.trainer != "tensorboard" else "generic",
             "taught": sorted({name for lane in logs for name in lane.parser.taught_lines}),
-            "telemetry_aligned_by": run.timeline.t_from if self.engine.gpu.t_s.n else None,
+            "telemetry_aligned_by": run.timeline.aligned_by if self.engine.gpu.t_s.n else None,
             "cannot_tell": [*self.cannot_tell, *({"id": k, "why": self._why_off(v)} for k, v in run.off.items())],
             "corrupt_records": sum(lane.n_corrupt for lane in self.engine.events.values()),
         }
@@ -169,7 +171,7 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
              clock: Clock | None = None, run_config: str | Path | None = None, formats: tuple[Taught, ...] = ()) -> Diagnosis:  # fmt: skip
     """Reads a log, event file, event folder or run folder at once and says what went wrong and what to do.
 
-    `telemetry`: an `nvidia-smi` CSV of the same time. `name`: what the diagnosis calls the source. `formats`: what the user taught. Raises UserError
+    `telemetry`: a telemetry log of the same time. `name`: what the diagnosis calls the source. `formats`: what the user taught. Raises UserError
     for what cannot be read.
     """
     source = discover(Path(path), str(path) if name is None else name)
@@ -177,7 +179,11 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
     if telemetry is not None:
         from loramon.sources.telemetry_log import read_telemetry
 
-        engine.feed_gpu(read_telemetry(Path(telemetry)).samples)
+        log = read_telemetry(Path(telemetry))
+        engine.feed_gpu(log.samples, log.has_clock, log.platform)
+        written = last_write(source, formats, log.samples) if log.has_clock and log.samples else None
+        if written is not None:
+            engine.was_written(*written)
     weights = read_weights(engine.run, source.weights, source.name) if source.weights is not None else None
     read(engine, source)
     _refuse_empty_events(engine, source)
@@ -207,6 +213,22 @@ def read(engine: Engine, source: Source) -> None:
         for chunk in chunks(file, str(file), source.name):
             engine.feed(chunk, events_of=folder)
     engine.finish()
+
+
+def last_write(source: Source, formats: tuple[Taught, ...], samples: Sequence[GpuSample]) -> tuple[int, float] | None:
+    """(number of launches, what the last one's times are added to for Unix time), by when the log was last written to.
+
+    None where a clock in the log tells it better, and where that moment lies outside the telemetry: a copied file's does.
+    """
+    if len(source.logs) != 1:
+        return None
+    scout = Engine(formats=formats)
+    read(scout, source)
+    run = scout.run
+    modified_s = source.logs[0].stat().st_mtime
+    if not run.tick_t_s.n or not samples[0].t_s - WRITTEN_WITHIN_S <= modified_s <= samples[-1].t_s + WRITTEN_WITHIN_S:
+        return None
+    return len(scout.session.runs), modified_s - float(run.tick_t_s.view[-1]) - HALF_A_SECOND_S
 
 
 def _refuse_empty_events(engine: Engine, source: Source) -> None:

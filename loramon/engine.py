@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loramon.catalogue.match import load
-from loramon.columns import GrowingColumn
-from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, TICK_DETECTORS, loss_divergence
-from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan, TickDetector, TickView
+from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, loss_divergence
+from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan
 from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.recovered import RecoveredScan
@@ -25,44 +22,13 @@ from loramon.events import Batch, Chunk, Event, GpuSample, HostSample, Place, Pr
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
+from loramon.readings import Readings, SampleColumns
 from loramon.run import TICKS, Run, Session
 from loramon.switches import Switches, raised
-
-TICK_LAG_S = 2.0
-"""A detector that needs two sources reads them as they were this long before the tick."""
-
-FINE_TICKS = 128
-MAX_STRIDE_S = 32
-"""The first `FINE_TICKS` whole seconds of a run are ticked one by one; at twice the age half as often, down to every
-`MAX_STRIDE_S`: a slow-down of an hours-old run need not be told to the second, and a week is read in bulk too."""
+from loramon.ticker import Ticker
 
 END_SEQ = 1 << 40
 """The exit status comes behind everything that was printed."""
-
-
-class SampleColumns:
-    """Samples of one kind as columns by field name, NaN where absent, in order of arrival; all on one clock (Unix
-    seconds). `words`: the newest text of each field that is none of numbers."""
-
-    def __init__(self, kind: type[Sample]) -> None:
-        self._words = tuple(f.name for f in fields(kind) if "str" in str(f.type))
-        self.t_s = GrowingColumn(np.float64)
-        self.columns = {f.name: GrowingColumn(np.float64) for f in fields(kind) if f.name not in (*self._words, "t_s")}
-        self.words: dict[str, str] = {}
-
-    def extend(self, samples: Sequence[Sample]) -> None:
-        self.t_s.extend(np.array([s.t_s for s in samples], np.float64))
-        for name, column in self.columns.items():
-            column.extend(np.array([math.nan if (v := getattr(s, name)) is None else float(v) for s in samples]))
-        for name in self._words:
-            said = next((word for s in reversed(samples) if (word := getattr(s, name))), None)
-            if said is not None:
-                self.words[name] = said
-
-    def as_of(self, wall_s: float) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        """Times and columns of what was taken by then."""
-        n = int(np.searchsorted(self.t_s.view, wall_s, "right"))
-        return self.t_s.view[:n], {name: column.view[:n] for name, column in self.columns.items()}
 
 
 class Engine:
@@ -74,8 +40,9 @@ class Engine:
         self.catalogue = load()
         self.logs: dict[str, LogLane] = {}
         self.events: dict[str, EventsLane] = {}
-        self.gpu = SampleColumns(GpuSample)
-        self.host = SampleColumns(HostSample)
+        self.readings = Readings()
+        self.modified: tuple[int, float] | None = None
+        """(number of a launch, what its times are added to for Unix time): by when its log was last written to."""
         self.source_events: list[SourceEvent] = []
         self._dead: set[str] = set()
         self.on_told: Callable[[Told], None] | None = None
@@ -88,16 +55,26 @@ class Engine:
     def run(self) -> Run:
         return self.session.run
 
+    @property
+    def gpu(self) -> SampleColumns:
+        """The readings of all GPUs."""
+        return self.readings.gpu
+
+    @property
+    def host(self) -> SampleColumns:
+        """The readings of the host."""
+        return self.readings.host
+
     def _begin_run(self) -> None:
         self._scans: dict[tuple[str, str, str], SeriesScan | None] = {}
-        self._ticked: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in self.switches.slow]
+        self._ticker = Ticker(self.run, self.readings, self.switches, lambda told: self._tell(TICKS, told))
         self._see: list[EventDetector] = [e for begin in EVENT_DETECTORS if (e := begin()).name not in self.switches.slow]
         self.switches.launch(self.run)
         self._lr: dict[str, LrRestarts] = {}
         self._loss_from: dict[str, int] = {}
         """Byte at which a source first tells the loss of each step."""
-        self._next_tick_s: float | None = None
-        self._first_tick_s = 0.0
+        if self.modified is not None and self.modified[0] == len(self.session.runs):
+            self.run.timeline.modified_offset_s = self.modified[1]
 
     # ------------------------------------------------------------ what goes in
 
@@ -121,12 +98,22 @@ class Engine:
         else:
             lane = self.logs.get(item.source) or self.logs.setdefault(item.source, LogLane(item.source, self.catalogue, self._formats))
         if item.t_s is not None and self.run.timeline.t_from == "arrival":
-            self._tick_until(item.t_s)  # silence ticks too, and before what broke it
+            self._ticker.until(item.t_s)  # silence ticks too, and before what broke it
         self._apply(self._read(lane, lane.feed(item)))
 
-    def feed_gpu(self, samples: Sequence[GpuSample]) -> None:
-        """Takes in many samples at once, in order of time."""
+    def feed_gpu(self, samples: Sequence[GpuSample], has_clock: bool = True, platform: str | None = None) -> None:
+        """Takes in the samples of a whole log, in order of time. `has_clock`: their times are a calendar's; `platform`:
+        where they were taken."""
         self.gpu.extend(samples)
+        self.readings.has_clock = has_clock
+        if platform is not None:
+            self.gpu.words.setdefault("platform", platform)
+
+    def was_written(self, n_launches: int, offset_s: float) -> None:
+        """By its file's time of modification the times of this launch (counted from 1), plus `offset_s`, are Unix time."""
+        self.modified = (n_launches, offset_s)
+        if n_launches == len(self.session.runs):
+            self.run.timeline.modified_offset_s = offset_s
 
     def quiet(self, source: str) -> None:
         """Nothing came from this source for two seconds."""
@@ -135,7 +122,7 @@ class Engine:
 
     def launch(self) -> None:
         """A new run begins. A log tells so itself; a folder in which a newer run appeared does not."""
-        self._last_tick()
+        self._ticker.last(beyond=False)
         self.session.launch()
         self._begin_run()
 
@@ -144,7 +131,7 @@ class Engine:
         for name, lane in list(self.logs.items()):
             if source in (None, name):
                 self._apply(self._read(lane, lane.finish()))
-        self._last_tick()
+        self._ticker.last(beyond=source is None)
 
     def _source_event(self, event: SourceEvent) -> None:
         self.source_events.append(event)
@@ -203,7 +190,7 @@ class Engine:
                 self._tell(batch.source, told)
             run.breaks_t_s += batch.breaks_t_s
             # before the events, which came behind these rows: what a tick knows must not depend on how bytes were cut
-            self._tick_until(math.inf)
+            self._ticker.until(math.inf)
             run.apply(batch, by_tags=batch.source in self.events)
             for event in batch.events:
                 for told in self._seen(event):
@@ -282,75 +269,6 @@ class Engine:
         best = self.run.best("loss")
         scan = self._scans.get((best.source, best.tag, loss_divergence.ID)) if best is not None else None
         return scan.outlook() if isinstance(scan, (RiseScan, RecoveredScan)) else None
-
-    # ------------------------------------------------------------ ticks
-
-    def _last_tick(self) -> None:
-        """The run ended: one more tick, which sees all but its newest two seconds. A later one would take a second
-        for whole of which only a part was read, and tell what the whole log does not."""
-        if self.run.tick_t_s.n:
-            self._tick_until(float(self.run.tick_t_s.view[-1]) + 1)
-
-    def _tick_until(self, end_s: float) -> None:
-        """Ticks up to this second of the run; `inf`: up to its newest step."""
-        run = self.run
-        if not self._ticked or not run.tick_t_s.n:
-            return
-        times = run.tick_t_s.view
-        if self._next_tick_s is None:
-            self._first_tick_s = math.floor(float(times[0]))
-            self._next_tick_s = self._first_tick_s + 1
-        end_s = end_s if math.isfinite(end_s) else float(times[-1])
-        if self._next_tick_s > end_s:
-            return
-        facts = self._tick_facts()
-        while self._next_tick_s <= end_s:
-            self._tick(self._next_tick_s, facts)
-            age = self._next_tick_s - self._first_tick_s
-            stride = min(1 << (int(age) // FINE_TICKS).bit_length(), MAX_STRIDE_S)
-            # a clock that jumped by years must not be ticked through: the longer the silence, the coarser
-            known = int(np.searchsorted(times, self._next_tick_s - TICK_LAG_S, "right"))
-            silent_s = self._next_tick_s - float(times[max(known, 1) - 1])
-            self._next_tick_s += max(stride, silent_s // FINE_TICKS)
-
-    def _tick(self, t_s: float, facts: dict[str, object]) -> None:
-        run = self.run
-        as_of_s = t_s - TICK_LAG_S
-        steps = run.tick_t_s.view
-        n = int(np.searchsorted(steps, as_of_s, "right"))
-        view = TickView(as_of_s, steps[:n], run.tick_step.view[:n], run.breaks_t_s, facts=facts)
-        if self.gpu.t_s.n or self.host.t_s.n:
-            offset = run.timeline.offset_s
-            if offset is None:
-                first = min(float(samples.t_s.view[0]) for samples in (self.gpu, self.host) if samples.t_s.n)
-                offset = first - self._first_tick_s
-                run.timeline.t_from = "start"
-            if self.gpu.t_s.n:
-                wall, view.gpu = self.gpu.as_of(as_of_s + offset)
-                view.gpu_t_s = wall - offset
-            if self.host.t_s.n:
-                wall, view.host = self.host.as_of(as_of_s + offset)
-                view.host_t_s = wall - offset
-        for detector in list(self._ticked):
-            if detector.needs_gpu and view.gpu_t_s is None:
-                continue
-            began_s = self.switches.begin()
-            try:
-                tellings = detector.tick(t_s, view)
-            except Exception as error:
-                self._ticked.remove(detector)
-                raised(self.run, detector.name, error)
-                continue
-            if self.switches.overran(self.run, detector.name, began_s):
-                self._ticked.remove(detector)
-            for told in tellings:
-                self._tell(TICKS, told)
-
-    def _tick_facts(self) -> dict[str, object]:
-        facts: dict[str, object] = {name: fact.value for name, fact in self.run.facts.items()}
-        facts |= {name: word for name, word in self.gpu.words.items() if name in ("driver_model", "platform")}
-        optimizer = self.run.setting("optimizer")
-        return facts if optimizer is None else {**facts, "optimizer": optimizer}
 
 
 def _row_of(rows: Rows, told: Told, first: int) -> int:

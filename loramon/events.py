@@ -78,6 +78,7 @@ class GpuSample:
     memory counts too. `memory_reserved_bytes`: what the driver keeps for itself, not in `memory_used_bytes` (NVML v2).
     `memory_run_bytes`, `memory_others_bytes`: of it, the processes of this run and all others, where the driver tells.
     `power_w`: mean over the driver's own window (one second on Ampere and later); `power_limit_w`: the enforced one.
+    `power_pct`: of the card's default limit, and `bus_load_pct`: how busy the bus is, as GPU-Z and Afterburner tell them.
     `clock_event_reasons`: the bits of nvmlClocksEventReasons. `power_throttled_s`, `thermal_throttled_s`: how long in all
     the clocks were held back (nvmlDeviceGetViolationStatus), `energy_j`: used in all; both only rise.
     `xid`: the newest critical error (NVIDIA's Xid number) since the reading before. `lost`: the driver says that the GPU
@@ -110,6 +111,8 @@ class GpuSample:
     n_processes: int | None = None
     power_instant_w: float | None = None
     power_limit_default_w: float | None = None
+    power_pct: float | None = None
+    bus_load_pct: float | None = None
     memory_clock_max_mhz: float | None = None
     temperature_memory_c: float | None = None
     temperature_limit_c: float | None = None
@@ -393,7 +396,8 @@ class Told:
     """A detector tells `id` at row or tick: what a live watcher hears at that moment. Numbers only, never sentences.
 
     `since_step`: where the symptom began, as far as it is known now. `resolves`: the id comes back to normal here,
-    nothing new is told.
+    nothing new is told. `renews`: the figures of what was told before are these by now. `excluded`: rivals that were
+    weighed, each with the figure against it.
     """
 
     id: str
@@ -404,6 +408,8 @@ class Told:
     numbers: Mapping[str, object] = field(default_factory=dict)
     place: Place | None = None
     resolves: bool = False
+    renews: bool = False
+    excluded: tuple[Excluded, ...] = ()
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from loramon.series import Series
 PASSED = {"loss-nan": "loss-nan-transient", "loss-divergence": "loss-spike"}
 """What it is called once it came back."""
 
+SURE = {"certain": 0.95, "likely": 0.75, "possible": 0.5}
 CONFIDENCE = {"loss-nan": 0.97, "weights-nan": 1.0, "nothing-trained": 0.97, "corrupt-weights": 1.0}
 TAGS_OF = {
     "loss-nan": ("loss", "loss_mean", "grad_norm"), "loss-divergence": ("loss", "loss_mean"),
@@ -45,13 +46,16 @@ def _note(told: Told) -> Finding:
 def _finding(run: Run, log: AlarmLog, id: str, excerpts: Excerpts | None) -> Finding:
     first, told = log.told[id], log.gravest[id]
     finding = Finding(
-        id, told.severity, CONFIDENCE.get(id, 0.85 if told.severity == "critical" else 0.7),
+        id, told.severity, SURE.get(str(told.numbers.get("sure")), CONFIDENCE.get(id, 0.85 if told.severity == "critical" else 0.7)),
         first_step=told.since_step if told.since_step is not None else told.step, last_step=run.progress.step,
         alarm_step=first.step, numbers=dict(told.numbers), order=(1e6 + float(first.step or 0),),
     )  # fmt: skip
     if id == "loss-nan":
         _place_nan(run, log, finding)
     finding.evidence = _evidence(run, finding, told, excerpts)
+    finding.excluded = list(told.excluded)
+    eta = told.numbers.get("eta_step")
+    finding.eta_step = int(eta) if isinstance(eta, (int, float)) else None
     if id not in log.active:
         _pass(finding, log.resolved.get(id))
     return finding

@@ -10,6 +10,7 @@ import math
 
 from loramon.events import TimeFrom
 
+LOOSE_S = 2.0
 TRUST: tuple[TimeFrom, ...] = ("arrival", "stamp", "wall", "start", "bar", "mtime")
 
 
@@ -22,6 +23,10 @@ class Timeline:
         self.error_s: float | None = None
         self.first_wall_s: float | None = None
         self.last_wall_s: float | None = None
+        self.modified_offset_s: float | None = None
+        """The same by the file's time of modification: the last bar was drawn when the file was last written."""
+        self.aligned_by: TimeFrom | None = None
+        """How readings of another source were put on this axis; None while there are none."""
         self._before_bar_s: float | None = None
 
     def stamp(self, wall_s: float, bar_s: float | None) -> None:
@@ -52,3 +57,16 @@ class Timeline:
         if t_s is None or self.offset_s is None or math.isnan(t_s):
             return None
         return t_s + self.offset_s
+
+    def tied(self) -> tuple[float, TimeFrom] | None:
+        """(what is added for Unix time, how that is known); None where no clock tells.
+
+        A stamp before the bar only says that the bar began later: the file's last write, where it agrees, says when.
+        """
+        offset, modified = self.offset_s, self.modified_offset_s
+        if offset is not None:
+            loose = self.error_s is not None and self.error_s > LOOSE_S
+            if loose and modified is not None and 0 <= modified - offset <= self.error_s:  # type: ignore[operator]
+                return modified, "mtime"
+            return offset, self.t_from if self.t_from in ("arrival", "wall") else "stamp"
+        return None if modified is None else (modified, "mtime")

@@ -20,6 +20,11 @@ from loramon.symptoms import findings_of_symptoms
 LOSS = ("loss-nan", "loss-divergence", "nan-latents")
 """Ids that a training does not die of by itself: it ends as if nothing were wrong."""
 
+CAUSES_OF_SLOWNESS = (
+    "vram-saturation", "vram-foreign", "throttle-thermal", "throttle-power", "gpu-clock-low", "gpu-wait", "data-starved", "swap-creep", "hang",
+)
+"""What a detector of time names as the reason of the very steps that are slow."""
+
 STOPPED = ("interrupted", "cancelled")
 
 
@@ -108,7 +113,7 @@ def _merge_twins(findings: list[Finding]) -> None:
     if slow is None:
         return
     for cause in findings:
-        if cause.severity != "note" and "slowdown" in explains(cause.id) and cause.id == "vram-saturation":
+        if cause.severity != "note" and "slowdown" in explains(cause.id) and cause.id in CAUSES_OF_SLOWNESS:
             cause.excluded.append(Excluded("slowdown", "explained"))
             findings.remove(slow)
             return

@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from loramon.detectors.base import EventDetector, SeriesDetector, TickDetector
 from loramon.detectors.grad_explosion import GradExplosion
+from loramon.detectors.hang import Hang
 from loramon.detectors.happenings import Happenings
 from loramon.detectors.loss_divergence import LossDivergence
 from loramon.detectors.loss_flat import LossFlat
 from loramon.detectors.loss_nan import LossNan
 from loramon.detectors.overfit_hint import OverfitHint
-from loramon.detectors.slowdown import Slowdown
-from loramon.detectors.vram_saturation import VramSaturation
+from loramon.detectors.slow_steps import SlowSteps
+from loramon.detectors.vram_creep import VramCreep
 
 SERIES_DETECTORS: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence(), GradExplosion(), LossFlat(), OverfitHint())
 EVENT_DETECTORS: tuple[Callable[[], EventDetector], ...] = (Happenings,)
-TICK_DETECTORS: tuple[Callable[[], TickDetector], ...] = (VramSaturation, Slowdown)
+TICK_DETECTORS: tuple[Callable[[], TickDetector], ...] = (SlowSteps, VramCreep, Hang)

@@ -8,11 +8,11 @@ into calls gives the same tellings at the same rows. An *event detector* gets th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from loramon.events import Event, LossKind, Rows, Told
+from loramon.events import Event, LossKind, Progress, Rows, Told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,9 @@ class TickView:
     validation, saving, an epoch's start) stood between two steps; the gap around such a moment is no step time.
     `gpu`: GPU samples as columns by field name of `GpuSample`, NaN where absent, one row a sample of this run's GPU.
     `host`: samples of the host and the job's processes likewise, by field name of `HostSample`.
-    `facts`: what is known of the platform (`driver_model`, `platform`) and the run.
+    `facts`: what is known of the platform (`driver_model`, `platform`) and the run; `settings` by the contract's names.
+    `progress`: where the log says that it is; `ended`: it has ended, by its own words or its total. `began_s`: when the log
+    says that the program was started, where clocks tell; `wall_offset_s` added to a time gives Unix time.
     """
 
     as_of_s: float
@@ -92,6 +94,12 @@ class TickView:
     host_t_s: NDArray[np.float64] | None = None
     host: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    trainer: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    ended: bool = False
+    began_s: float | None = None
+    wall_offset_s: float | None = None
 
 
 class TickDetector(Protocol):

@@ -1,10 +1,13 @@
-"""What the GPU did in one stretch of time: medians of the telemetry columns, and the share of time of each reason.
+"""What the GPU did in one stretch of training: medians of the telemetry columns, and shares of time.
 
-Medians, as monitors print nonsense now and then. Absent quantities stay None.
+Medians, as monitors print nonsense now and then. Absent quantities stay None. Readings taken while samples were made,
+weights saved or anything else stood between two steps say nothing of the training and are left out.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,46 +19,61 @@ if TYPE_CHECKING:
     from loramon.detectors.base import TickView
 
 # NVML, nvmlClocksEventReasons
-SW_POWER_CAP = 0x4
-HW_SLOWDOWN, SW_THERMAL, HW_THERMAL, POWER_BRAKE = 0x8, 0x20, 0x40, 0x80
-_HELD_BACK = HW_SLOWDOWN | SW_THERMAL | HW_THERMAL | POWER_BRAKE
+SW_POWER_CAP, SW_THERMAL, HW_THERMAL, POWER_BRAKE, HW_SLOWDOWN = 0x4, 0x20, 0x40, 0x80, 0x8
+IDLE_PCT, BUSY_PCT = 20.0, 70.0  # SageMaker's LowGPUUtilization: p5 below 10 and p95 above 70 is a sawtooth
 
 
 @dataclass(frozen=True, slots=True)
 class GpuWindow:
-    """One GPU in one stretch of time. Shares are 0 to 1; `power_share` is of the limit that held at the time."""
+    """One GPU in one stretch of time. Shares are 0 to 1; `power_share` is of the limit that held at the time, where only
+    the default limit is known of that. `idle_share`, `busy_share`: of the readings, below 20 % and from 70 % up."""
 
     n: int
     memory_share: float | None = None
     memory_used_bytes: float | None = None
+    memory_total_bytes: float | None = None
     shared_bytes: float | None = None
+    others_bytes: float | None = None
     utilization_pct: float | None = None
-    utilization_p10_pct: float | None = None
-    utilization_p90_pct: float | None = None
+    idle_share: float | None = None
+    busy_share: float | None = None
     memory_utilization_pct: float | None = None
     power_w: float | None = None
     power_share: float | None = None
+    power_limit_w: float | None = None
+    power_pct: float | None = None
     clock_mhz: float | None = None
     clock_share: float | None = None
     pcie_bytes_per_s: float | None = None
+    bus_load_pct: float | None = None
     temperature_c: float | None = None
     pstate: float | None = None
-    held_back_share: float | None = None
+    thermal_share: float | None = None
+    brake_share: float | None = None
+    hw_slowdown_share: float | None = None
     power_cap_share: float | None = None
 
     @property
     def sawtooth(self) -> bool:
-        """Busy and idle by turns: the GPU waits for something (SageMaker's LowGPUUtilization, p95 and p5)."""
-        p10, p90 = self.utilization_p10_pct, self.utilization_p90_pct
-        return p10 is not None and p90 is not None and p90 >= 70 and p10 <= 20
+        """Busy and idle by turns: the GPU waits for something."""
+        return (self.idle_share or 0.0) >= 0.1 and (self.busy_share or 0.0) >= 0.1
+
+    @property
+    def held_back_share(self) -> float | None:
+        """Share of the time for which the driver says that heat or the hardware itself lowers the clock."""
+        shares = (self.thermal_share, self.brake_share, self.hw_slowdown_share)
+        return None if self.thermal_share is None else max(s or 0.0 for s in shares)
 
 
 def gpu_windows(view: TickView, from_s: float, to_s: float) -> dict[int, GpuWindow]:
     """The GPUs of the view by index (-1 where the log tells none), in the samples of from_s < t <= to_s."""
     if view.gpu_t_s is None or not len(view.gpu_t_s):
         return {}
-    inside = (view.gpu_t_s > from_s) & (view.gpu_t_s <= to_s)
-    columns = {k: v[inside] for k, v in view.gpu.items() if v.dtype.kind in "fiu"}
+    lo, hi = (int(np.searchsorted(view.gpu_t_s, t, "right")) for t in (from_s, to_s))
+    if lo >= hi:
+        return {}
+    inside = in_training(view, view.gpu_t_s[lo:hi])
+    columns = {k: v[lo:hi][inside] for k, v in view.gpu.items() if v.dtype.kind in "fiu"}
     n = int(inside.sum())
     index = columns.get("index")
     if n == 0:
@@ -64,9 +82,36 @@ def gpu_windows(view: TickView, from_s: float, to_s: float) -> dict[int, GpuWind
         return {-1: _window(columns, n)}
     index = np.where(np.isnan(index.astype(float)), -1, index).astype(int)
     out = {}
-    for gpu in np.unique(index).tolist():
+    for gpu in sorted(set(index.tolist())):
         own = index == gpu
         out[int(gpu)] = _window({k: v[own] for k, v in columns.items()}, int(own.sum()))
+    return out
+
+
+def in_training(view: TickView, t_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of these moments lie between two steps that followed on each other, or behind the newest step."""
+    inside = np.ones(len(t_s), bool)
+    if not len(t_s) or not len(view.step_t_s):
+        return inside
+    inside &= t_s >= view.step_t_s[0]
+    for a, b in pauses(view.breaks_t_s, view.step_t_s, float(t_s[0]), float(t_s[-1])):
+        inside &= ~((t_s > a) & (t_s <= b))
+    return inside
+
+
+def pauses(breaks_t_s: Sequence[float], step_t_s: NDArray[np.float64], from_s: float, to_s: float) -> list[tuple[float, float]]:
+    """From the step before to the step behind each moment at which other work was done; the last one may still be open
+    (infinity). Only those that meet from_s..to_s."""
+    out: list[tuple[float, float]] = []
+    # moments come in order but for a clock that was set back; a few too many do no harm
+    first = max(0, bisect_right(breaks_t_s, from_s) - 2)
+    for moment in breaks_t_s[first:]:
+        if moment > to_s:
+            break
+        behind = int(np.searchsorted(step_t_s, moment, "right"))
+        end = float(step_t_s[behind]) if behind < len(step_t_s) else float("inf")
+        if end > from_s:
+            out.append((float(step_t_s[max(behind - 1, 0)]), end))
     return out
 
 
@@ -77,39 +122,55 @@ def _window(columns: dict[str, NDArray[np.float64]], n: int) -> GpuWindow:
         values = values[np.isfinite(values)]
         return values if len(values) else None
 
-    def column(name: str) -> NDArray[np.float64] | None:
-        return known(columns.get(name))
+    def middle(values: NDArray[np.float64] | None) -> float | None:
+        values = known(values)
+        return None if values is None else float(np.median(values))
 
-    def share(part: str, whole: str) -> NDArray[np.float64] | None:
+    def share(part: str, whole: str) -> float | None:
         a, b = columns.get(part), columns.get(whole)
         if a is None or b is None:
             return None
-        return known(a[b > 0] / b[b > 0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return middle(a[b > 0] / b[b > 0])
 
-    def middle(values: NDArray[np.float64] | None, q: float = 0.5) -> float | None:
-        return None if values is None else float(np.quantile(values, q))
+    def bit_share(bit: int) -> float | None:
+        return None if bits is None else float(np.mean((bits & bit) != 0))
 
-    utilization = column("utilization_gpu_pct")
-    reasons = column("clock_event_reasons")
+    utilization, reasons = known(columns.get("utilization_gpu_pct")), known(columns.get("clock_event_reasons"))
     bits = None if reasons is None else reasons.astype(np.int64)
-    rx, tx = columns.get("pcie_rx_bytes_per_s"), columns.get("pcie_tx_bytes_per_s")
-    pcie = rx + tx if rx is not None and tx is not None else rx if rx is not None else tx
+    power_share, power_pct = share("power_w", "power_limit_w"), middle(columns.get("power_pct"))
+    if power_share is None:
+        power_share = share("power_w", "power_limit_default_w")
     return GpuWindow(
         n=n,
-        memory_share=middle(share("memory_used_bytes", "memory_total_bytes")),
-        memory_used_bytes=middle(column("memory_used_bytes")),
-        shared_bytes=middle(column("memory_shared_bytes")),
+        memory_share=share("memory_used_bytes", "memory_total_bytes"),
+        memory_used_bytes=middle(columns.get("memory_used_bytes")),
+        memory_total_bytes=middle(columns.get("memory_total_bytes")),
+        shared_bytes=middle(columns.get("memory_shared_bytes")),
+        others_bytes=middle(columns.get("memory_others_bytes")),
         utilization_pct=middle(utilization),
-        utilization_p10_pct=middle(utilization, 0.1),
-        utilization_p90_pct=middle(utilization, 0.9),
-        memory_utilization_pct=middle(column("utilization_memory_pct")),
-        power_w=middle(column("power_w")),
-        power_share=middle(share("power_w", "power_limit_w")),
-        clock_mhz=middle(column("sm_clock_mhz")),
-        clock_share=middle(share("sm_clock_mhz", "sm_clock_max_mhz")),
-        pcie_bytes_per_s=middle(known(pcie)),
-        temperature_c=middle(column("temperature_c")),
-        pstate=middle(column("pstate")),
-        held_back_share=None if bits is None else float(np.mean((bits & _HELD_BACK) != 0)),
-        power_cap_share=None if bits is None else float(np.mean((bits & SW_POWER_CAP) != 0)),
+        idle_share=None if utilization is None else float(np.mean(utilization < IDLE_PCT)),
+        busy_share=None if utilization is None else float(np.mean(utilization >= BUSY_PCT)),
+        memory_utilization_pct=middle(columns.get("utilization_memory_pct")),
+        power_w=middle(columns.get("power_w")),
+        power_share=power_share if power_share is not None else None if power_pct is None else power_pct / 100,
+        power_limit_w=middle(columns.get("power_limit_w")),
+        power_pct=power_pct,
+        clock_mhz=middle(columns.get("sm_clock_mhz")),
+        clock_share=share("sm_clock_mhz", "sm_clock_max_mhz"),
+        pcie_bytes_per_s=middle(_sum(columns.get("pcie_rx_bytes_per_s"), columns.get("pcie_tx_bytes_per_s"))),
+        bus_load_pct=middle(columns.get("bus_load_pct")),
+        temperature_c=middle(columns.get("temperature_c")),
+        pstate=middle(columns.get("pstate")),
+        thermal_share=bit_share(SW_THERMAL | HW_THERMAL),
+        brake_share=bit_share(POWER_BRAKE),
+        hw_slowdown_share=bit_share(HW_SLOWDOWN),
+        power_cap_share=bit_share(SW_POWER_CAP),
     )
+
+
+def _sum(a: NDArray[np.float64] | None, b: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Of both, or of the one that is known."""
+    if a is None or b is None:
+        return b if a is None else a
+    return np.where(np.isnan(a), b, np.where(np.isnan(b), a, a + b))

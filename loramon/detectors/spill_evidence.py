@@ -7,11 +7,9 @@ that grew. Whatever says that the GPU is held back, waits, or may not spill at a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from loramon.detectors.gpu_window import GpuWindow
-
-Sure = Literal["certain", "likely", "possible"]
+from loramon.detectors.slow_case import Sure
 
 ALL_SIGNS = {"power", "memory", "pcie"}
 FULL = 0.92  # of the memory: smallest of the reports that showed a spill
@@ -22,12 +20,16 @@ LOW_MEMORY_UTILIZATION_PCT = 25.0
 IDLE_MEMORY_UTILIZATION_PCT = 8.0
 BUSY_PCT = 90.0
 HIGH_PCIE_BYTES_PER_S = 3e9
+HIGH_BUS_PCT = 25.0
 GROWN_SHARED_BYTES = 256 << 20
 STRONG_RATIO = 3.0
 HELD_BACK_SHARE, CAPPED_SHARE = 0.2, 0.5
 HOT_C = 83.0
 CLOCK_KEPT = 0.75  # of the run's own earlier clock; a spill does not lower it
 MIN_CLOCK_SHARE = 0.6
+MUCH_SLOWER = 4.0
+FULL_FROM_START, SHARED_FROM_START_BYTES = 0.97, 1 << 30
+WORKS_POWER = 0.7
 MAX_PSTATE = 4  # P5 and beyond under load is a stuck power state
 
 
@@ -89,8 +91,10 @@ def evidence(ratio: float, now: GpuWindow, before: GpuWindow | None, possible: b
         return None
     signs, strong, unknown = _signs(now, before)
     if now.memory_share is None:
-        # The size of the card is not in the log: the bus must show it, beside all else that is known.
-        return "likely" if "pcie" in signs and len(signs) >= 2 and signs | unknown == ALL_SIGNS else None
+        # The size of the card is not in the log: the bus must show it, beside all else that is known; or the pages that
+        # move over it while the memory controller, busy before, fell idle: that is so at full power and clock too.
+        moved = "pcie" in signs and (strong or (len(signs) >= 2 and signs | unknown == ALL_SIGNS))
+        return "likely" if moved else None
     if now.memory_share < FULL:
         return None
     if len(signs) >= 2 or (strong and ratio >= STRONG_RATIO):
@@ -120,10 +124,27 @@ def _signs(now: GpuWindow, before: GpuWindow | None) -> tuple[set[str], bool, se
     elif load < LOW_MEMORY_UTILIZATION_PCT and (earlier is None or load < 0.6 * earlier):
         signs.add("memory")
         strong = load < IDLE_MEMORY_UTILIZATION_PCT and earlier is not None and load < earlier / 4
-    bus = now.pcie_bytes_per_s
-    earlier_bus = before.pcie_bytes_per_s if before is not None else None
-    if bus is None:
+    buses = ((now.pcie_bytes_per_s, before.pcie_bytes_per_s if before is not None else None, HIGH_PCIE_BYTES_PER_S),
+             (now.bus_load_pct, before.bus_load_pct if before is not None else None, HIGH_BUS_PCT))  # fmt: skip
+    if all(bus is None for bus, _, _ in buses):
         unknown.add("pcie")
-    elif bus >= HIGH_PCIE_BYTES_PER_S and (earlier_bus is None or bus >= 2 * earlier_bus):
+    elif any(bus is not None and bus >= high and (earlier_bus is None or bus >= 2 * earlier_bus) for bus, earlier_bus, high in buses):
         signs.add("pcie")
     return signs, strong, unknown
+
+
+def evidence_from_start(now: GpuWindow, slower_than_reference: float, possible: bool | None) -> Sure | None:
+    """Where no step was ever quick: full memory and signs of a spill in a run that is several times slower than what is
+    documented for such a card. Never more than `possible`: nothing of its own is there to compare with."""
+    if possible is not True or slower_than_reference < MUCH_SLOWER or held_back(now, None) or now.sawtooth:
+        return None
+    signs, _, unknown = _signs(now, None)
+    shares = now.shared_bytes is not None and now.shared_bytes >= SHARED_FROM_START_BYTES
+    if now.power_share is not None and now.power_share > WORKS_POWER and not shares:
+        return None
+    full = now.memory_share is not None and now.memory_share >= FULL_FROM_START
+    if now.memory_share is not None and not full:
+        return None
+    if full:
+        return "possible" if signs or unknown == ALL_SIGNS else None
+    return "possible" if (shares and (signs or unknown == ALL_SIGNS)) or {"pcie", "memory"} <= signs else None

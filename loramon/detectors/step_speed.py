@@ -94,7 +94,7 @@ class StepSpeed:
         self._old: list[float] = []  # ln seconds a step, sorted
         self._old_s, self._old_steps = 0.0, 0
         self._block: list[float] = []
-        self._old_blocks: list[float] = []  # medians of BLOCK_CELLS consecutive cells, sorted
+        self._old_blocks: list[float] = []  # midmeans of BLOCK_CELLS consecutive cells, sorted
         self._recent: list[_Cell] = []
         self._held: Baseline | None = None  # while a slow stretch lasts
 
@@ -193,16 +193,18 @@ class StepSpeed:
         insort(self._old, cell.ln_sec)
         self._block.append(cell.ln_sec)
         if len(self._block) == BLOCK_CELLS:
-            insort(self._old_blocks, sorted(self._block)[BLOCK_CELLS // 2])
+            insort(self._old_blocks, midmean(sorted(self._block)))
             self._block.clear()
         self._old_s += cell.took_s
         self._old_steps += cell.n_steps
 
     # ------------------------------------------------------------ the opinion
 
-    def slow(self, rungs: Sequence[Rung], spread: float = math.inf) -> SlowStretch | None:
+    def slow(self, rungs: Sequence[Rung], spread: float = math.inf, beyond_blocks: bool = True) -> SlowStretch | None:
         """The slow stretch at the newest cell, if one of the rungs holds.
 
+        `beyond_blocks`: it must also lie above what whole minutes of a loaded machine reach; False where something else
+        shows that there is a cause.
         `spread`: the middle half of its cells may lie apart by this factor, in ln. Steps of 22, 217 and 462 s are
         stalls (a file system, another job), not a pace.
         """
@@ -220,11 +222,17 @@ class StepSpeed:
             if base is None or quantile(now, 0.75) - quantile(now, 0.25) > spread:
                 continue
             middle = min(midmean(now), quantile(now, 0.5))
-            if middle >= max(base.middle + math.log(rung.ratio), base.blocks_edge) and now[k // 4] >= max(
+            edge = base.blocks_edge if beyond_blocks else base.middle
+            if middle >= max(base.middle + math.log(rung.ratio), edge) and now[k // 4] >= max(
                 base.middle + STILL_SLOW, base.cells_edge
             ):
                 return self._stretch(base.middle, middle)
         return None
+
+    @property
+    def is_held(self) -> bool:
+        """A slow stretch was told and is not over."""
+        return self._held is not None
 
     def hold(self, stretch: SlowStretch) -> None:
         """The stretch was told: its cells never become the run's normal speed."""
@@ -280,7 +288,7 @@ class StepSpeed:
         recent = [c.ln_sec for c in earlier]
         values = sorted([*self._old, *recent])
         runs = [sorted(recent[i : i + BLOCK_CELLS]) for i in range(len(recent) - BLOCK_CELLS + 1)]
-        return baseline_of(values, sorted([*self._old_blocks, *(r[BLOCK_CELLS // 2] for r in runs)]))
+        return baseline_of(values, sorted([*self._old_blocks, *(midmean(r) for r in runs)]))
 
     def _stretch(self, base: float, level: float) -> SlowStretch:
         """Walks back to where the steps became slow, half the way from `base` up to the `level` of now; one quick cell

@@ -2,128 +2,80 @@
 
 Rests on two things together: the run's steps are much slower than its own earlier ones, and the GPU's readings in just
 that time show a spill (`spill_evidence`). On a snapshot alone neither full memory nor low power says anything
-(knowledge/detectors.md 0.1). Without telemetry it says nothing.
+(knowledge/detectors.md 0.1). A run that never had a quick step is held against what is documented for such a card.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from loramon.detectors.gpu_window import GpuWindow
+from loramon.detectors.reference_pace import slower_than_reference
+from loramon.detectors.slow_case import MIN_SAMPLES, Case, Sure, Weighed, against, found, pct
+from loramon.detectors.spill_evidence import FULL, evidence, evidence_from_start, may_spill, power_share, shared_growth
+from loramon.detectors.step_speed import Rung
 
-from loramon.detectors.gpu_window import GpuWindow, gpu_windows
-from loramon.detectors.spill_evidence import Sure, evidence, may_spill, power_share, shared_growth
-from loramon.detectors.step_speed import Rung, SlowStretch, StepSpeed
-from loramon.events import Told
-
-if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
-
+ID = "vram-saturation"
 RUNGS = (Rung(3.0, 24.0, 3), Rung(1.8, 50.0, 5))
-CERTAIN_RUNGS = (*RUNGS, Rung(1.5, 60.0, 6))  # where the spill itself is counted, a smaller slow-down is enough
-MIN_SAMPLES = 4
-EDGE_S = 3.0  # the readings around the change belong to neither side
-LOOK_AGAIN_S, LOOK_AGAIN_SHARE = 5.0, 0.1  # the longer it lasts unexplained, the more seldom
-JOB_UTILIZATION_PCT, JOB_MEMORY_SHARE = 30.0, 0.5
-UNEVEN_POWER = 1.5
+CERTAIN_RATIO = 1.5  # where the spill itself is counted, a smaller slow-down is enough
+FROM_START_STEPS, FROM_START_S = 6, 240.0
+OFFLOADS = ("blocks_to_swap", "activation_offload")
 
 
-class VramSaturation:
-    """Tells `vram-saturation` (warning) once for each slow stretch, and when it is over.
-
-    Numbers: `ratio`, `sec_before`, `sec_now`, `since_step`, `memory_pct`, `utilization_pct`, `power_pct` (None where
-    the telemetry lacks it), `shared_growth_bytes` where it is counted, `sure` (`certain`, `likely`,
-    `possible`).
-    """
-
-    name = "vram-saturation"
-    tells: tuple[str, ...] = ("vram-saturation",)
-    needs_gpu = True
-
-    def __init__(self) -> None:
-        self._speed = StepSpeed()
-        self._launch = self._speed.n_launches
-        self._told = False
-        self._slow: SlowStretch | None = None
-        self._looked_s, self._wait_s = float("-inf"), 0.0
-        self._earlier: tuple[tuple[float, float], dict[int, GpuWindow]] = ((0.0, 0.0), {})
-
-    def tick(self, t_s: float, view: TickView) -> list[Told]:
-        """What is to be told at second `t_s` of the run, from `view` alone."""
-        n_cells = self._speed.take(view)
-        if self._speed.n_launches != self._launch:
-            self._launch, self._told, self._slow = self._speed.n_launches, False, None
-            self._looked_s, self._wait_s = float("-inf"), 0.0
-        if view.gpu_t_s is None:
-            return []
-        if self._told:
-            return self._see_recovery(t_s, view) if n_cells else []
-        if n_cells:
-            self._slow = self._speed.slow(CERTAIN_RUNGS)
-        if self._slow is None or t_s - self._looked_s < self._wait_s:
-            return []
-        self._looked_s = t_s
-        self._wait_s = max(LOOK_AGAIN_S, LOOK_AGAIN_SHARE * (t_s - self._slow.since_s))
-        slow = self._slow
-        shown = self._shown(view, slow)
-        if shown is None:
-            return []
-        sure, now, before = shown
-        if sure != "certain" and self._speed.slow(RUNGS) is None:
-            return []
-        self._told = True
-        self._speed.hold(slow)
-        numbers = slow.numbers() | {
-            "memory_pct": _pct(now.memory_share), "utilization_pct": _round(now.utilization_pct),
-            "power_pct": _pct(power_share(now, before)), "sure": sure,
-        }  # fmt: skip
-        if (grown := shared_growth(now, before)) is not None:
-            numbers["shared_growth_bytes"] = round(grown)
-        return [Told(self.name, "warning", int(view.step[-1]), t_s, slow.since_step, numbers)]
-
-    def _see_recovery(self, t_s: float, view: TickView) -> list[Told]:
-        back = self._speed.recovered()
-        if back is None:
-            return []
-        self._told, self._slow = False, None
-        self._looked_s, self._wait_s = float("-inf"), 0.0
-        return [Told(self.name, "warning", int(view.step[-1]), t_s, back.since_step, back.numbers(), resolves=True)]
-
-    def _shown(self, view: TickView, slow: SlowStretch) -> tuple[Sure, GpuWindow, GpuWindow | None] | None:
-        """What the job's GPUs show in the slow stretch: all of them, as one that waits for others looks the same."""
-        now = gpu_windows(view, slow.since_s + EDGE_S, view.as_of_s)
-        job = {i: w for i, w in now.items() if _works(w)} or now
-        if not job or any(w.n < MIN_SAMPLES for w in job.values()):
-            return None
-        powers = [s for w in job.values() if (s := w.power_share if w.power_share is not None else w.power_w)]
-        if len(powers) > 1 and max(powers) >= UNEVEN_POWER * min(powers):
-            return None
-        earlier = self._before(view, slow)
-        possible = may_spill(view.facts)
-        found: list[tuple[Sure, GpuWindow, GpuWindow | None]] = []
-        for i, w in job.items():
-            before = earlier.get(i)
-            before = before if before is not None and before.n >= MIN_SAMPLES else None
-            sure = evidence(slow.ratio, w, before, possible)
-            if sure is not None:
-                found.append((sure, w, before))
-        certain = [f for f in found if f[0] == "certain"]
-        if not found or (len(found) < len(job) and not certain):
-            return None
-        return (certain or found)[0]
-
-    def _before(self, view: TickView, slow: SlowStretch) -> dict[int, GpuWindow]:
-        """The GPUs while the steps were still quick; kept, as it is of no other time for the whole slow stretch."""
-        span = (self._speed.first_s or slow.since_s, slow.since_s - EDGE_S)
-        if self._earlier[0] != span:
-            self._earlier = (span, gpu_windows(view, *span))
-        return self._earlier[1]
+def weigh(case: Case) -> Weighed:
+    """Does memory spill? Several GPUs are compared first: one that waits for others looks the same."""
+    job = case.job()
+    if not job or any(w.n < MIN_SAMPLES for w in job.values()):
+        return Weighed(ID)
+    if case.uneven():
+        return against(ID, "ranks-differ", n_gpus=len(job))
+    return _from_start(case, job) if case.slow is None else _slower(case, job)
 
 
-def _works(w: GpuWindow) -> bool:
-    return (w.utilization_pct or 0.0) >= JOB_UTILIZATION_PCT or (w.memory_share or 0.0) >= JOB_MEMORY_SHARE
+def _slower(case: Case, job: dict[int, GpuWindow]) -> Weighed:
+    assert case.slow is not None
+    possible = may_spill(case.view.facts)
+    shown: list[tuple[Sure, GpuWindow, GpuWindow | None]] = []
+    for gpu, now in job.items():
+        before = case.earlier(gpu)
+        sure = evidence(case.slow.ratio, now, before, possible)
+        if sure is not None and (sure != "certain" or case.slow.ratio >= CERTAIN_RATIO):
+            shown.append((sure, now, before))
+    certain = [s for s in shown if s[0] == "certain"]
+    if not shown or (len(shown) < len(job) and not certain):
+        return _against(next(iter(job.values())), possible)
+    sure, now, before = (certain or shown)[0]
+    return found(ID, sure, numbers=_numbers(now, before))
 
 
-def _pct(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 1)
+def _from_start(case: Case, job: dict[int, GpuWindow]) -> Weighed:
+    view, pace = case.view, case.sec_per_step
+    if pace is None or len(view.step) < FROM_START_STEPS or view.as_of_s - float(view.step_t_s[0]) < FROM_START_S:
+        return Weighed(ID)
+    slower = slower_than_reference(view, pace)
+    if slower is None or any(view.settings.get(name) for name in OFFLOADS):
+        return Weighed(ID)
+    shown = [(sure, w) for w in job.values() if (sure := evidence_from_start(w, slower, may_spill(view.facts))) is not None]
+    if len(shown) < len(job):
+        return Weighed(ID)
+    numbers = _numbers(shown[0][1], None) | {"from_start": True, "slower_than_reference": slower, "sec_now": pace}
+    return found(ID, shown[0][0], numbers=numbers)
+
+
+def _numbers(now: GpuWindow, before: GpuWindow | None) -> dict[str, object]:
+    grown = shared_growth(now, before)
+    return {
+        "memory_pct": pct(now.memory_share), "utilization_pct": _round(now.utilization_pct), "power_pct": pct(power_share(now, before)),
+        "memory_utilization_pct": _round(now.memory_utilization_pct), "bus_load_pct": _round(now.bus_load_pct),
+        "shared_growth_bytes": None if grown is None else round(grown), "shared_growth_gib": None if grown is None else grown / (1 << 30),
+    }  # fmt: skip
+
+
+def _against(now: GpuWindow, possible: bool | None) -> Weighed:
+    """The figure that speaks most against a spill."""
+    if now.memory_share is not None and now.memory_share < FULL:
+        return against(ID, "memory-not-full", memory_pct=pct(now.memory_share))
+    if possible is False:
+        return against(ID, "no-spill-here", memory_pct=pct(now.memory_share))
+    return against(ID, "power-normal", power_pct=pct(now.power_share))
 
 
 def _round(value: float | None) -> float | None:

@@ -31,6 +31,13 @@ def _platform(name: str) -> Make:
     return make
 
 
+def _named_platform(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    """Python's own word for the platform, which tells WSL from native Linux by the kernel's name."""
+    kernel = match["kernel"].lower()
+    name = "wsl" if "microsoft" in kernel else "windows" if kernel.startswith("windows") else "linux" if kernel.startswith("linux") else None
+    return (Fact("platform", name, place),) if name is not None else ()
+
+
 def _died(match: re.Match[str], place: Place) -> Iterable[Payload]:
     signal = int(match["signal"])
     yield Fact("signal", signal, place)
@@ -51,6 +58,8 @@ LAUNCHER = Profile(
         rule("/mnt/", r".*(?<![\w.])/mnt/[a-z]/(?:Users|users|[\w.-]+/)", _platform("wsl"),
              "WSL 2 mounts the drives of Windows below /mnt (wsl.conf automount)"),
         rule(":\\", r".*(?<![\w])[A-Z]:\\(?:Users|[\w.-]+\\)", _platform("windows"), "a Windows path in a traceback or message"),
+        rule("Platform: ", r"(?:[-`\s]*)Platform: (?P<kernel>(?:Linux|Windows)-\S+)", _named_platform,
+             "transformers 4.57 commands/env.py, accelerate 1.6 commands/env.py (platform.platform())"),
         rule("host      :", r"\s*host      : (\S+)\s*$", lambda m, p: (Fact("host", m[1], p),),
              "torch 2.13 distributed/elastic/multiprocessing/errors/__init__.py"),
     ),

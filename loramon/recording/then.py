@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loramon.columns import GrowingColumn
-from loramon.engine import SampleColumns
 from loramon.events import GpuSample, HostSample
+from loramon.readings import SampleColumns
 from loramon.recording.past import Past, RunsThen
 from loramon.run import Run, Session
 

@@ -1,8 +1,9 @@
 """GPU telemetry that users log beside a training: which format it is, and its readings as `GpuSample`s.
 
-Read today: `nvidia-smi --query-gpu=… --format=csv` and `nvidia-smi dmon`. `TelemetryParser` takes bytes as they come,
-so that a log can be followed while it grows; `read_telemetry` reads a finished file. Times are local where no zone is
-printed, stay in the order of the file, and may go backwards where the clock was set.
+`nvidia-smi --query-gpu=… --format=csv`, `nvidia-smi dmon`, GPU-Z, MSI Afterburner, `typeperf`, DCGM's metrics.
+`TelemetryParser` takes bytes as they come, so that a log can be followed while it grows; `read_telemetry` reads a finished
+file. Times are local where no zone is printed and stay in the order of the file; where the clock was set, the parser gives
+them as they are and `read_telemetry` lets them go on evenly (`telemetry_time.steady`).
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from pathlib import Path
 
 from loramon.errors import UserError
 from loramon.events import GpuSample
+from loramon.sources.telemetry_dcgm import DcgmReader, is_dcgm
 from loramon.sources.telemetry_dmon import DmonReader, dmon_columns, is_units_line
+from loramon.sources.telemetry_gpuz import GpuzReader, gpuz_columns
+from loramon.sources.telemetry_hml import HmlReader, hml_row
 from loramon.sources.telemetry_shape import guess_columns
 from loramon.sources.telemetry_smi import SmiReader, header_columns, header_units
+from loramon.sources.telemetry_time import steady
+from loramon.sources.telemetry_typeperf import TypeperfReader, is_typeperf
 from loramon.text import detect_encoding
 
-READ_TODAY = "read today: nvidia-smi --query-gpu=... --format=csv, and nvidia-smi dmon"
-_OTHERS = (
-    ("GPU-Z", ("gpu clock [mhz]",)),
-    ("MSI Afterburner", ("hardware monitoring log v",)),
-    ("typeperf", ("(pdh-csv",)),
-)
+READ_TODAY = "read: nvidia-smi --query-gpu=... --format=csv, nvidia-smi dmon, GPU-Z, Afterburner .hml, typeperf, DCGM metrics"
 _LOOK_LINES = 64  # so many lines may stand before a header
 _LOOK_CHARS = 65536
 _HEAD_BYTES = 4096  # enough to tell the encoding
@@ -33,16 +34,20 @@ _MAX_LINE = 65536
 _CHUNK_BYTES = 1 << 20
 _DAY_S = 86400.0
 
+Reader = SmiReader | DmonReader | GpuzReader | HmlReader | TypeperfReader | DcgmReader
+
 
 @dataclass(slots=True)
 class TelemetryLog:
     """A finished telemetry log. `samples` in the order of the file; `t_s` is Unix seconds where `has_clock`, else
-    seconds from an unknown moment. `n_bad_rows`: lines that were neither reading, header nor blank."""
+    seconds from an unknown moment. `n_bad_rows`: lines that were neither reading, header nor blank. `platform`: `windows`
+    or `linux` where the format or its line ends tell."""
 
     samples: list[GpuSample] = field(default_factory=list)
     format: str = ""
     n_bad_rows: int = 0
     has_clock: bool = False
+    platform: str | None = None
 
 
 class TelemetryParser:
@@ -55,8 +60,9 @@ class TelemetryParser:
         self._head = b""
         self._decoder: IncrementalDecoder | None = None
         self._text = ""
-        self._skipping = False
-        self._reader: SmiReader | DmonReader | None = None
+        self._skipping = self._is_crlf = False
+        self.platform: str | None = None
+        self._reader: Reader | None = None
         self._unread: list[str] = []  # lines before the format is known
         self._n_unread_chars = 0
 
@@ -103,6 +109,7 @@ class TelemetryParser:
                 self._skipping = False
                 self.n_bad_rows += 1
                 continue
+            self._is_crlf = line.endswith("\r")
             line = line.strip("\r\ufeff\0 ")
             if line:
                 out += self._line(line)
@@ -117,28 +124,40 @@ class TelemetryParser:
                 return []
         reader = self._header(line)
         if reader is not None:
-            waiting = self._reader.finish() if self._reader not in (None, reader) else []
+            waiting = self._reader.finish() if self._reader is not None and self._reader is not reader else []
             self.n_bad_rows += len(self._unread)
             self._unread.clear()
             self._reader, self.format = reader, reader.format
-            return waiting
+            self.platform = self.platform or self._platform_of(reader)
+            # where each line says what it is, the one that told the format is a row of it already
+            return waiting + ((reader.row(line) or []) if isinstance(reader, (DcgmReader, HmlReader)) else [])
         if self._reader is not None:
             self.n_bad_rows += 1
             return []
-        lower = line.lower()
-        for name, signs in _OTHERS:
-            if any(sign in lower for sign in signs):
-                raise UserError("telemetry-format", f"this is a log of {name}, which is not read yet; {READ_TODAY}")
         self._unread.append(line)
         self._n_unread_chars += len(line)
         if len(self._unread) >= _LOOK_LINES or self._n_unread_chars >= _LOOK_CHARS:
             return self._without_header()
         return []
 
-    def _header(self, line: str) -> SmiReader | DmonReader | None:
+    def _platform_of(self, reader: Reader) -> str | None:
+        """Windows' nvidia-smi ends its lines with CR LF; a sheet that was saved anew says nothing of its origin."""
+        if isinstance(reader, SmiReader):
+            return "windows" if self._is_crlf and reader.is_original else None
+        return None if isinstance(reader, DmonReader) else reader.platform
+
+    def _header(self, line: str) -> Reader | None:
         columns = dmon_columns(line)
         if columns is not None:
             return DmonReader(columns, self._reader if isinstance(self._reader, DmonReader) else None)
+        if (titles := gpuz_columns(line)) is not None:
+            return GpuzReader(titles)
+        if is_typeperf(line):
+            return TypeperfReader(line)
+        if is_dcgm(line):
+            return DcgmReader()
+        if hml_row(line) is not None:
+            return HmlReader()
         table = header_columns(line)
         if table is None:
             return None
@@ -181,6 +200,8 @@ def read_telemetry(path: Path) -> TelemetryLog:
     except UserError as error:
         raise UserError(error.code, f"{path.name}: {error.message}") from None
     log.format, log.n_bad_rows, log.has_clock = parser.format, parser.n_bad_rows, parser.has_clock
+    log.platform = parser.platform
+    log.samples = steady(log.samples)
     if parser.time_of_day_only and log.samples:
         shift_s = _last_day_shift(log.samples[-1].t_s, modified_s)
         log.samples = [replace(s, t_s=s.t_s + shift_s) for s in log.samples]

@@ -84,6 +84,7 @@ class SmiReader:
         self._separator = separator
         self._columns = columns
         self._comma = separator != ","
+        self.is_original = separator == ","
         self._at = {c: i for i, c in reversed(list(enumerate(columns)))}
         self._units = units or [""] * len(columns)
         self.has_clock = "timestamp" in self._at

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+
+from loramon.events import GpuSample
 
 _STAMP = re.compile(
     r"""(?:(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})          # 2026/11/22, 2026-11-22
@@ -14,6 +18,8 @@ _STAMP = re.compile(
     re.VERBOSE,
 )
 _DAY_S = 86400.0
+_BACK_S = 1.5  # rows of several GPUs and of one second may change places
+_HOUR_S, _HOUR_WITHIN_S = 3600.0, 75.0  # daylight saving, another time zone
 
 
 def parse_stamp(text: str) -> float | None:
@@ -72,3 +78,23 @@ class DayClock:
             self._days += 1
         self._last = second
         return self._days * _DAY_S + second
+
+
+def steady(samples: Sequence[GpuSample]) -> list[GpuSample]:
+    """The samples on a clock that only moves on: where it was set back, or forward by an hour, time goes on by the usual
+    distance of two readings. A gap of another length is a gap."""
+    out: list[GpuSample] = []
+    shift_s, usual_s, last_s = 0.0, 1.0, None
+    for sample in samples:
+        t_s = sample.t_s + shift_s
+        if last_s is not None:
+            gap_s = t_s - last_s
+            if gap_s < -_BACK_S or abs(gap_s - _HOUR_S) <= _HOUR_WITHIN_S:
+                shift_s += usual_s - gap_s
+                t_s = last_s + usual_s
+            elif gap_s > 0.05:
+                usual_s += (min(gap_s, 60.0) - usual_s) / 16
+            t_s = max(t_s, last_s)
+        out.append(sample if t_s == sample.t_s else replace(sample, t_s=t_s))
+        last_s = t_s
+    return out

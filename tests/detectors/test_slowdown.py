@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tick_runs import LAG_S, Run, noisy
 
 from loramon.detectors.base import TickView
-from loramon.detectors.slowdown import Slowdown
+from loramon.detectors.slow_steps import SlowSteps
 
 REAL_RUNS = Path(__file__).parents[3] / "shared" / "real-runs"
 needs_real_runs = pytest.mark.skipif(not REAL_RUNS.is_dir(), reason="the recorded runs in ../shared are not here")
@@ -36,7 +36,7 @@ def test_a_lasting_slow_down_is_told_once_at_any_speed_and_resolution(
 ) -> None:
     onset = max(30, int(240 / seconds))
     run = slow_from(onset, ratio, seconds, max(14, int(300 / seconds)), whole_seconds=whole_seconds)
-    told = run.told(Slowdown())
+    told = run.told(SlowSteps())
     assert [(x.id, x.severity, x.resolves) for x in told] == [("slowdown", "warning", False)]
     alarm = told[0]
     assert alarm.step is not None and alarm.step >= onset and alarm.t_s is not None
@@ -51,14 +51,14 @@ def test_a_lasting_slow_down_is_told_once_at_any_speed_and_resolution(
 
 def test_the_step_told_is_the_newest_one_known_two_seconds_before() -> None:
     run = slow_from(100, 3.0, 1.0, 60)
-    alarm = run.told(Slowdown())[0]
+    alarm = run.told(SlowSteps())[0]
     assert alarm.t_s is not None
     assert alarm.step == int(np.searchsorted(run.t_s, alarm.t_s - LAG_S, side="right"))
 
 
 def test_it_resolves_when_the_speed_comes_back_and_can_be_told_again() -> None:
     run = Run([*noisy(1, 200), *noisy(4, 60, 1), *noisy(1, 200, 2), *noisy(4, 60, 3)])
-    told = run.told(Slowdown())
+    told = run.told(SlowSteps())
     assert [x.resolves for x in told] == [False, True, False]
     assert told[1].step is not None and 261 <= told[1].step <= 290
     assert told[2].since_step == pytest.approx(461, abs=6)
@@ -66,7 +66,7 @@ def test_it_resolves_when_the_speed_comes_back_and_can_be_told_again() -> None:
 
 def test_a_slow_stretch_never_becomes_the_normal_speed() -> None:
     run = Run([*noisy(1, 200), *noisy(3, 1500, 1)])
-    assert [x.resolves for x in run.told(Slowdown())] == [False]
+    assert [x.resolves for x in run.told(SlowSteps())] == [False]
 
 
 # ---------------------------------------------------------------- it is not told
@@ -94,7 +94,7 @@ def test_a_slow_stretch_never_becomes_the_normal_speed() -> None:
 )
 @pytest.mark.parametrize("whole_seconds", [False, True])
 def test_a_healthy_run_is_left_alone(why: str, took_s: list[float], whole_seconds: bool) -> None:
-    assert Run(took_s, whole_seconds).told(Slowdown()) == [], why
+    assert Run(took_s, whole_seconds).told(SlowSteps()) == [], why
 
 
 def test_a_loaded_machine_that_wobbles_for_minutes_is_left_alone() -> None:
@@ -102,21 +102,21 @@ def test_a_loaded_machine_that_wobbles_for_minutes_is_left_alone() -> None:
     for _ in range(6000):
         wobble = math.exp(-1 / 60) * wobble + rng.normal(0, 0.15 * math.sqrt(1 - math.exp(-2 / 60)))
         took_s.append(math.exp(wobble + rng.normal(0, 0.1)))
-    assert Run(took_s).told(Slowdown()) == []
+    assert Run(took_s).told(SlowSteps()) == []
 
 
 def test_sampling_after_every_second_step_is_no_slowness_where_the_log_says_so() -> None:
     took_s = noisy(1, 60) + [x for k in range(60) for x in (1.0, 31.0)]
     run = Run(took_s)
-    assert run.told(Slowdown()), "without a word about sampling it can only look slow"
+    assert run.told(SlowSteps()), "without a word about sampling it can only look slow"
     run.breaks = [run.time_of_step(s) for s in range(61, 180, 2)]
-    assert run.told(Slowdown()) == []
+    assert run.told(SlowSteps()) == []
 
 
 def test_a_break_inside_a_gap_excludes_that_gap_only() -> None:
     run = slow_from(200, 3.0, 1.0, 60)
     run.breaks = [run.time_of_step(s) + 0.2 for s in range(20, 240, 25)]
-    assert [x.resolves for x in run.told(Slowdown())] == [False]
+    assert [x.resolves for x in run.told(SlowSteps())] == [False]
 
 
 def test_a_new_launch_is_not_measured_against_the_one_before() -> None:
@@ -124,11 +124,11 @@ def test_a_new_launch_is_not_measured_against_the_one_before() -> None:
     run = Run([1.0])
     run.t_s = np.concatenate([first.t_s, first.t_s[-1] + second.t_s])
     run.step = np.concatenate([first.step, second.step])
-    assert run.told(Slowdown()) == []
+    assert run.told(SlowSteps()) == []
 
 
 def test_rows_that_were_taken_back_are_forgotten() -> None:
-    detector, run = Slowdown(), slow_from(200, 3.0, 1.0, 30)
+    detector, run = SlowSteps(), slow_from(200, 3.0, 1.0, 30)
     before = [x for t in range(10, 215) for x in detector.tick(float(t), run.view(t - LAG_S))]
     again = Run(noisy(3, 100, 5))
     later_s, step = again.t_s + 205.0, again.step + 120
@@ -143,7 +143,7 @@ def test_rows_that_were_taken_back_are_forgotten() -> None:
 def test_no_step_at_all_and_a_single_step() -> None:
     empty = TickView(5.0, np.array([]), np.array([], dtype=np.int64))
     one = TickView(6.0, np.array([5.0]), np.array([1], dtype=np.int64))
-    detector = Slowdown()
+    detector = SlowSteps()
     assert detector.tick(7.0, empty) == [] and detector.tick(8.0, one) == [] and detector.tick(9.0, one) == []
 
 
@@ -154,14 +154,14 @@ def test_no_step_at_all_and_a_single_step() -> None:
 @given(repeats=st.lists(st.integers(1, 3), min_size=1, max_size=20), copies=st.booleans())
 def test_asking_more_often_or_with_other_arrays_changes_nothing(repeats: list[int], copies: bool) -> None:
     run = Run([*noisy(1, 120), *noisy(4, 30, 1), *noisy(1, 60, 2)])
-    detector, told = Slowdown(), []
+    detector, told = SlowSteps(), []
     for i, t in enumerate(run.ticks()):
         for _ in range(repeats[i % len(repeats)]):
             view = run.view(t - LAG_S)
             if copies:
                 view.step_t_s, view.step = view.step_t_s.copy(), view.step.copy()
             told += detector.tick(float(t), view)
-    assert told == run.told(Slowdown()) and len(told) == 2
+    assert told == run.told(SlowSteps()) and len(told) == 2
 
 
 @settings(max_examples=15, deadline=None)
@@ -169,8 +169,8 @@ def test_asking_more_often_or_with_other_arrays_changes_nothing(repeats: list[in
 def test_a_run_cut_anywhere_was_told_exactly_the_first_part(share: float) -> None:
     run = Run([*noisy(1, 120), *noisy(4, 30, 1), *noisy(1, 60, 2)])
     until = run.ticks()[int(share * (len(run.ticks()) - 1))]
-    whole = run.told(Slowdown())
-    assert run.told(Slowdown(), until) == [x for x in whole if x.t_s is not None and x.t_s <= until]
+    whole = run.told(SlowSteps())
+    assert run.told(SlowSteps(), until) == [x for x in whole if x.t_s is not None and x.t_s <= until]
 
 
 # ---------------------------------------------------------------- recorded runs
@@ -232,7 +232,7 @@ def recordings(*labels: str) -> list[tuple[str, Run, dict[str, object]]]:
 def test_no_sound_recorded_run_is_called_slow() -> None:
     runs = recordings("healthy", "resumed", "high_lr", "stall")
     assert len(runs) > 50
-    assert {name: told for name, run, _ in runs if (told := run.told(Slowdown()))} == {}
+    assert {name: told for name, run, _ in runs if (told := run.told(SlowSteps()))} == {}
 
 
 @needs_real_runs
@@ -240,7 +240,7 @@ def test_the_recorded_throttle_is_told_while_it_lasts_and_resolves_after_it() ->
     runs = recordings("slowdown")
     assert runs
     for name, run, about in runs:
-        alarm, resolved = run.told(Slowdown())
+        alarm, resolved = run.told(SlowSteps())
         assert not alarm.resolves and resolved.resolves, name
         assert alarm.since_step == pytest.approx(50, abs=6), f"{name}: the throttle starts at step 50"
         assert alarm.step is not None and resolved.step is not None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.detectors.base import TickDetector, TickView
+from loramon.detectors.slow_steps import SlowSteps
 from loramon.events import Told
 
 LAG_S = 2.0
@@ -77,6 +78,10 @@ class Run:
     def told(self, detector: TickDetector, until: float = float("inf")) -> list[Told]:
         """All that a fresh detector tells of this run."""
         return [x for t in self.ticks() if t <= until for x in detector.tick(float(t), self.view(t - LAG_S))]
+
+    def told_of(self, id: str, until: float = float("inf")) -> list[Told]:
+        """What the weighing of slow steps tells of one id."""
+        return [told for told in self.told(SlowSteps(), until) if told.id == id]
 
     def time_of_step(self, step: int) -> float:
         return float(self.t_s[step - 1])

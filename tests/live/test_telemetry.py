@@ -90,7 +90,7 @@ def test_detectors_of_silence_see_gpu_and_host_as_they_were_two_seconds_before(m
             seen.append((t_s, view.gpu["memory_used_bytes"].tolist(), view.host["job_n_disk_wait"].tolist()))
             return []
 
-    monkeypatch.setattr("loramon.engine.TICK_DETECTORS", (Looks,))
+    monkeypatch.setattr("loramon.ticker.TICK_DETECTORS", (Looks,))
     engine = Engine()
     for k in range(6):
         engine.feed(GpuSample(NOW_S + k, memory_used_bytes=k * GIB))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loramon.errors import UserError
 from loramon.events import GpuSample
 from loramon.sources.telemetry_log import TelemetryParser, read_telemetry
-from loramon.sources.telemetry_time import DayClock, parse_stamp
+from loramon.sources.telemetry_time import DayClock, parse_stamp, steady
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "telemetry"
 START_S = datetime(2026, 11, 22, 14, 6, 40, 125000).timestamp()
@@ -176,15 +176,92 @@ def test_dmon_columns_of_another_driver_come_in_another_order() -> None:
     ]  # fmt: skip
 
 
+# ---------------------------------------------------------------- the monitors of Windows, and DCGM
+
+
+def test_gpu_z_tells_dedicated_and_shared_memory_the_bus_and_what_holds_the_clock() -> None:
+    log = read_telemetry(FIXTURES / "gpu-z.txt")
+    assert (log.format, log.n_bad_rows, log.has_clock, log.platform, len(log.samples)) == ("gpu-z", 0, True, "windows", 8)
+    assert log.samples[1] == GpuSample(
+        t_s=int(START_S) + 1, memory_used_bytes=9101 * MIB, memory_shared_bytes=301 * MIB, utilization_gpu_pct=98.0,
+        utilization_memory_pct=55.0, bus_load_pct=3.0, power_w=159.0, power_pct=92.9, sm_clock_mhz=1905.0, temperature_c=61.0,
+        clock_event_reasons=0x24, platform="windows",
+    )  # fmt: skip
+    assert log.samples[3] == GpuSample(t_s=int(START_S) + 3, platform="windows")
+    assert log.samples[2].clock_event_reasons == 0  # 16 says little load, which healthy logs say all the time
+
+
+def test_afterburner_tells_the_card_and_leaves_unknown_what_it_does_not_know() -> None:
+    log = read_telemetry(FIXTURES / "afterburner.hml")
+    assert (log.format, log.n_bad_rows, log.platform, len(log.samples)) == ("afterburner-hml", 0, "windows", 8)
+    assert log.samples[0] == GpuSample(
+        t_s=int(START_S), index=0, name="NVIDIA GeForce RTX 3060", memory_used_bytes=9100 * MIB, utilization_gpu_pct=98.0,
+        utilization_memory_pct=55.0, bus_load_pct=3.0, power_w=158.0, power_pct=92.9, sm_clock_mhz=1905.0, temperature_c=61.0,
+        clock_event_reasons=0, platform="windows",
+    )  # fmt: skip
+    assert log.samples[3].power_w is None and log.samples[3].clock_event_reasons == 4
+
+
+def test_afterburner_names_the_columns_of_a_second_card() -> None:
+    names = "02, 22-11-2026 14:06:40, GPU1 usage          ,GPU2 usage          ,GPU2 memory usage   ,CPU usage           \n"
+    samples, _ = parse(names + "80, 22-11-2026 14:06:41, 90.0 ,10.0 ,512.0 ,5.0 \n")
+    assert [(s.index, s.utilization_gpu_pct, s.memory_used_bytes) for s in samples] == [(0, 90.0, None), (1, 10.0, 512 * MIB)]
+
+
+def test_typeperf_takes_the_adapter_that_holds_the_most_and_tells_the_run_from_others() -> None:
+    log = read_telemetry(FIXTURES / "typeperf.csv")
+    assert (log.format, log.n_bad_rows, log.platform, len(log.samples)) == ("typeperf", 0, "windows", 8)
+    assert log.samples[0] == GpuSample(
+        t_s=START_S, memory_used_bytes=9100 * MIB, memory_shared_bytes=300 * MIB, memory_run_bytes=8400 * MIB,
+        memory_others_bytes=500 * MIB, utilization_gpu_pct=98.5, platform="windows",
+    )  # fmt: skip
+    assert log.samples[3] == GpuSample(t_s=START_S + 3, platform="windows")
+
+
+def test_dcgm_metrics_of_one_time_and_gpu_are_one_sample() -> None:
+    log = read_telemetry(FIXTURES / "dcgm.prom")
+    assert (log.format, log.n_bad_rows, log.has_clock, len(log.samples)) == ("dcgm-prometheus", 0, True, 16)
+    assert log.samples[1] == GpuSample(
+        t_s=START_S, index=1, name="NVIDIA A100-SXM4-80GB", memory_used_bytes=60000 * MIB, memory_total_bytes=80600 * MIB,
+        memory_reserved_bytes=600 * MIB, utilization_gpu_pct=98.0, power_w=380.5, sm_clock_mhz=1410.0, platform="linux",
+    )  # fmt: skip
+    assert [s.xid for s in log.samples] == [None] * 12 + [79, 79, None, None]
+
+
+def test_dcgm_metrics_without_a_time_are_refused() -> None:
+    with pytest.raises(UserError, match="carry no times"):
+        parse('DCGM_FI_DEV_GPU_UTIL{gpu="0"} 98\n')
+
+
+def test_line_ends_of_windows_tell_the_platform() -> None:
+    assert read_telemetry(FIXTURES / "smi-query-nounits.csv").platform == "windows"
+    assert read_telemetry(FIXTURES / "smi-query-powershell.csv").platform == "windows"
+    assert read_telemetry(FIXTURES / "smi-query.csv").platform is None
+
+
+# ---------------------------------------------------------------- a clock that was set
+
+
+def at(*seconds: float) -> list[GpuSample]:
+    return [GpuSample(t_s=START_S + s) for s in seconds]
+
+
+@pytest.mark.parametrize("set_by", [-420, -3600, 3600, 3598])
+def test_time_goes_on_where_the_clock_was_set(set_by: float) -> None:
+    samples = steady(at(0, 1, 2, 3 + set_by, 4 + set_by))
+    assert [s.t_s - START_S for s in samples] == pytest.approx([0, 1, 2, 3, 4])
+
+
+def test_a_gap_stays_a_gap() -> None:
+    assert [s.t_s - START_S for s in steady(at(0, 1, 400, 401))] == [0, 1, 400, 401]
+
+
 # ---------------------------------------------------------------- what is not read
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("        Date        , GPU Clock [MHz] , Memory Used [MB] ,\n", "GPU-Z"),
-        ("00, 22-11-2026 14:06:40, Hardware monitoring log v1.6 \n", "MSI Afterburner"),
-        ('\r\n"(PDH-CSV 4.0)","\\\\PC\\GPU Adapter Memory(x)\\Dedicated Usage"\r\n', "typeperf"),
         ("hello\nworld\n", "no telemetry"),
         ("", "no telemetry"),
     ],
@@ -209,7 +286,7 @@ def test_a_missing_file_is_the_users_error(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- laws
 
 ALL_READABLE = sorted(
-    p.name for p in FIXTURES.glob("*.*") if p.suffix in (".csv", ".txt") and "noheader-nounits" not in p.name
+    p.name for p in FIXTURES.glob("*.*") if p.suffix in (".csv", ".txt", ".hml", ".prom") and "noheader-nounits" not in p.name
 )
 
 

@@ -1,0 +1,136 @@
+"""Ticks: whole seconds of run time at which the detectors of time are asked, each second before the first event behind it.
+
+What they see is the run as it was two seconds before, so that it does not matter which of two sources came first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loramon.detectors import TICK_DETECTORS
+from loramon.detectors.base import TickDetector, TickView
+from loramon.events import End, Failure, Told
+from loramon.readings import Readings
+from loramon.run import Run
+from loramon.switches import Switches, raised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TICK_LAG_S = 2.0
+"""A detector that needs two sources reads them as they were this long before the tick."""
+
+FINE_TICKS = 128
+MAX_STRIDE_S = 32
+"""The first `FINE_TICKS` whole seconds of a run are ticked one by one; at twice the age half as often, down to every
+`MAX_STRIDE_S`: a slow-down of an hours-old run need not be told to the second, and a week is read in bulk too."""
+
+MAX_BEYOND_S = 6 * 3600.0
+"""So long readings that go on behind a log's last step are looked at."""
+
+
+class Ticker:
+    """The tick detectors of one run. `tell` is given what they tell."""
+
+    def __init__(self, run: Run, readings: Readings, switches: Switches, tell: Callable[[Told], None]) -> None:
+        self._run, self._readings, self._switches, self._tell = run, readings, switches, tell
+        self._detectors: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in switches.slow]
+        self._next_s: float | None = None
+        self._first_s = 0.0
+
+    def last(self, beyond: bool) -> None:
+        """The run ended: one more tick, which sees all but its newest two seconds. A later one would take a second
+        for whole of which only a part was read, and tell what the whole log does not. `beyond`: readings that go on
+        behind the last step are looked at too: they show that nothing moves, or what was left behind."""
+        run = self._run
+        if not run.tick_t_s.n:
+            return
+        end_s = float(run.tick_t_s.view[-1])
+        self.until(end_s + 1)
+        if beyond and self._readings.n:
+            silent_s = self._readings.last_s() - self._readings.offset_s(run.timeline, self._first_s) - end_s
+            if silent_s > 1:
+                self.until(end_s + min(silent_s, MAX_BEYOND_S))
+
+    def until(self, end_s: float) -> None:
+        """Ticks up to this second of the run; `inf`: up to its newest step."""
+        run = self._run
+        if not self._detectors or not run.tick_t_s.n:
+            return
+        times = run.tick_t_s.view
+        if self._next_s is None:
+            self._first_s = math.floor(float(times[0]))
+            self._next_s = self._first_s + 1
+        end_s = end_s if math.isfinite(end_s) else float(times[-1])
+        if self._next_s > end_s:
+            return
+        about = self._about()
+        while self._next_s <= end_s:
+            self._tick(self._next_s, about)
+            age = self._next_s - self._first_s
+            stride = min(1 << (int(age) // FINE_TICKS).bit_length(), MAX_STRIDE_S)
+            # a clock that jumped by years must not be ticked through: the longer the silence, the coarser
+            known = int(np.searchsorted(times, self._next_s - TICK_LAG_S, "right"))
+            silent_s = self._next_s - float(times[max(known, 1) - 1])
+            self._next_s += max(stride, silent_s // FINE_TICKS)
+
+    def _tick(self, t_s: float, about: TickView) -> None:
+        view = self._view(t_s - TICK_LAG_S, about)
+        for detector in list(self._detectors):
+            if detector.needs_gpu and view.gpu_t_s is None:
+                continue
+            for told in self._asked(detector, t_s, view):
+                self._tell(told)
+
+    def _asked(self, detector: TickDetector, t_s: float, view: TickView) -> Iterator[Told]:
+        began_s = self._switches.begin()
+        try:
+            tellings = detector.tick(t_s, view)
+        except Exception as error:
+            self._detectors.remove(detector)
+            raised(self._run, detector.name, error)
+            return
+        if self._switches.overran(self._run, detector.name, began_s):
+            self._detectors.remove(detector)
+        yield from tellings
+
+    def _about(self) -> TickView:
+        """What is known of the run beside its columns; the columns themselves are cut for each tick."""
+        run = self._run
+        facts: dict[str, object] = {name: word for name, word in self._readings.gpu.words.items() if name in ("driver_model", "platform")}
+        facts |= {name: fact.value for name, fact in run.facts.items()}
+        facts |= {"gpu_name": self._readings.gpu.words.get("name") or facts.get("gpu_name")}
+        settings = {name: found.value for name, found in run.settings.items() if found.value is not None}
+        if "optimizer" in settings:
+            facts["optimizer"] = settings["optimizer"]
+        step, total = run.progress.step, run.progress.total_steps
+        fatal = any(isinstance(h.what, End) or (isinstance(h.what, Failure) and h.what.fatal and h.what.severity == "critical") for h in run.happenings)
+        return TickView(
+            0.0, run.tick_t_s.view[:0], run.tick_step.view[:0], run.breaks_t_s, facts=facts, settings=settings, trainer=run.trainer,
+            ended=fatal or (step is not None and total is not None and step >= total > 0), progress=run.progress,
+        )  # fmt: skip
+
+    def _view(self, as_of_s: float, about: TickView) -> TickView:
+        run, readings = self._run, self._readings
+        steps = run.tick_t_s.view
+        n = int(np.searchsorted(steps, as_of_s, "right"))
+        view = TickView(
+            as_of_s, steps[:n], run.tick_step.view[:n], about.breaks_t_s, facts=about.facts, settings=about.settings,
+            trainer=about.trainer, ended=about.ended, progress=about.progress,
+        )  # fmt: skip
+        if readings.n:
+            offset = readings.offset_s(run.timeline, self._first_s)
+            if run.timeline.first_wall_s is not None and readings.has_clock and run.timeline.aligned_by != "start":
+                view.began_s = run.timeline.first_wall_s - offset
+            if readings.gpu.t_s.n:
+                wall, view.gpu = readings.gpu.as_of(as_of_s + offset)
+                view.gpu_t_s = wall - offset
+            if readings.host.t_s.n:
+                wall, view.host = readings.host.as_of(as_of_s + offset)
+                view.host_t_s = wall - offset
+        view.wall_offset_s = run.timeline.offset_s
+        return view
