@@ -15,13 +15,14 @@ import numpy as np
 from loramon.alarms import AlarmLog
 from loramon.clock import Clock
 from loramon.diagnosis import Diagnosis, weigh
-from loramon.engine import Engine, SampleColumns
+from loramon.engine import Engine
 from loramon.events import Alarm, Checkpoint, PhaseSeen, Progress, Severity
 from loramon.gpu_view import Columns, GpuMoment, GpuView
 from loramon.i18n import Language, message
 from loramon.live import OPINION_EVERY_S, LiveSession, clock_words
 from loramon.notices import Notice
 from loramon.parsers.taught import Taught
+from loramon.readings import SampleColumns
 from loramon.recording.footage import Footage
 from loramon.recording.log_then import LogThen, PastExcerpts
 from loramon.recording.past import Past, PastColumn
