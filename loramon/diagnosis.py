@@ -23,13 +23,17 @@ from loramon.parsers.shapes import Shape, commonest
 from loramon.parsers.taught import Taught
 from loramon.run import Run
 from loramon.run_files import name_the_family, read_configs
+from loramon.run_histories import job_of_folder, take_histories
+from loramon.run_listing import listing
+from loramon.run_saves import Saves
 from loramon.settings_shown import disagreements, settings_from
 from loramon.sources.discover import Source, discover
+from loramon.sources.history import History
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
 from loramon.symptoms import nan_step
 from loramon.triage import Opinion, opinion
-from loramon.weights import PEFT_CONFIG, WeightsRead, read_weights
+from loramon.weights import PEFT_CONFIG, WeightsRead, look_into_newest, read_weights
 
 SCHEMA = "loramon.diagnosis/1"
 CHUNK_BYTES = 1 << 19
@@ -67,6 +71,11 @@ class Diagnosis:
     """What was read of a LoRA file, where the source is one."""
     recognised_by: Evidence | None = None
     """The line that named the trainer, where one did."""
+    saves: Saves = field(default_factory=Saves)
+    job: History | None = None
+    """What the queue of ai-toolkit says of the run, where it has one."""
+    files: Source | None = None
+    """What was found on the disk, None for what has no files (standard input, a recording)."""
 
     def unknown_shapes(self, n: int = 20) -> list[Shape]:
         """The commonest shapes of lines that no parser knows."""
@@ -117,6 +126,8 @@ class Diagnosis:
             "breaks": [b.to_dict() for b in run.breaks()],
             "runs": [self._earlier(r, o) for r, o in self.earlier],
             "weights": self.weights.to_dict() if self.weights is not None else None,
+            "files": listing(self.files, self.saves),
+            "job": None if self.job is None else {"name": self.job.job, "state": self.job.state, "info": self.job.info},
             "coverage": self._coverage(),
         }
 
@@ -186,6 +197,9 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
             engine.was_written(*written)
     weights = read_weights(engine.run, source.weights, source.name) if source.weights is not None else None
     read(engine, source)
+    job = take_histories(engine, source.histories, source.name, not source.logs and not source.events and source.root is None)
+    if source.root is not None and engine.run.trainer in (None, "ai-toolkit"):
+        job = job_of_folder(engine, source.root) or job
     _refuse_empty_events(engine, source)
     if source.weights is not None and (beside := source.weights.with_name(PEFT_CONFIG)).is_file():
         source.configs.append(beside)
@@ -194,6 +208,7 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
     read_configs(engine.run, source.configs)
     now = (clock or SystemClock()).now_s()
     diagnosis = conclude(engine, source, lang, now)
+    diagnosis.job = job
     if weights is not None:
         diagnosis.weights, diagnosis.cannot_tell = weights, []
     return diagnosis
@@ -259,18 +274,27 @@ def conclude(engine: Engine, source: Source, lang: Language, now_s: float | None
     """Today's opinion on what was read at once."""
     files = {source.name if len(source.logs) == 1 else str(p): p for p in source.logs}
     fresh = now_s is not None and is_fresh(engine.run, source, now_s)
-    return weigh(engine, source.name, lang, Excerpts(files), fresh, bool(source.logs))
+    saves = Saves(source.saves, source.root, looks_into=True)
+    if source.weights is None and (newest := saves.newest_weights()) is not None:
+        look_into_newest(engine.run, newest)
+    diagnosis = weigh(engine, source.name, lang, Excerpts(files), fresh, bool(source.logs), saves)
+    diagnosis.files = source
+    return diagnosis
 
 
-def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: bool, is_log: bool) -> Diagnosis:
+def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: bool, is_log: bool, saves: Saves | None = None) -> Diagnosis:
     """Today's opinion on what was read so far. `fresh`: the last launch was written to just now. `is_log`: a log was
-    read, so that its end means something."""
+    read, so that its end means something. `saves`: of the run's folder; those that the log tells of are found here."""
     opinions = []
+    saves = Saves() if saves is None else saves
     for i, run in enumerate(engine.session.runs):
         last = i == len(engine.session.runs) - 1
         said = opinion(run, run.alarm_log(), excerpts, last and fresh, is_log)
         _learning_rate_of_curve(run)
         name_the_family(run)
+        if last:
+            saves.place(run)
+            saves.tell(said.findings, said.status)
         settings = settings_of(run)
         for finding in said.findings:
             finding.remedies = advise(finding, settings, run.trainer, {**facts_of(run, said), **finding.numbers})
@@ -286,7 +310,7 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
         key = "rise-too-noisy" if outlook.from_step is None else "rise-not-yet"
         why = message(f"cannot.{key}", lang, from_step=outlook.from_step, ratio=outlook.ratio)
         cannot.append({"id": "loss-divergence", "why": why})
-    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot, recognised_by=_recognised_by(run, excerpts))
+    return Diagnosis(name, engine, said, run.alarm_log(), lang, earlier, cannot, recognised_by=_recognised_by(run, excerpts), saves=saves)
 
 
 def _recognised_by(run: Run, excerpts: Excerpts) -> Evidence | None:

@@ -24,6 +24,7 @@ from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
 from loramon.readings import Readings, SampleColumns
 from loramon.run import TICKS, Run, Session
+from loramon.sources.tfevents import ScalarColumns
 from loramon.switches import Switches, raised
 from loramon.ticker import Ticker
 
@@ -114,6 +115,11 @@ class Engine:
         self.modified = (n_launches, offset_s)
         if n_launches == len(self.session.runs):
             self.run.timeline.modified_offset_s = offset_s
+
+    def feed_columns(self, source: str, columns: Sequence[ScalarColumns]) -> None:
+        """Takes in a whole history at once, under TensorBoard's tags."""
+        lane = self.events.get(source) or self.events.setdefault(source, EventsLane(source))
+        self._apply(self._read(lane, lane.take(columns)))
 
     def quiet(self, source: str) -> None:
         """Nothing came from this source for two seconds."""

@@ -194,7 +194,17 @@ def finding_text(finding_id: str, variant: str, numbers: Mapping[str, object], l
     phase = f"phase.{numbers.get('phase')}"
     if phase in message_keys(lang):
         numbers = {**numbers, "phase": message(phase, lang)}
-    return FindingText(extra.get("title", own["title"]), fill_all(sentences, numbers, lang))
+    said = fill_all(sentences, numbers, lang)
+    about_save = _about_save(numbers, lang)
+    return FindingText(extra.get("title", own["title"]), ("" if lang == "ja" else " ").join(part for part in (said, about_save) if part))
+
+
+def _about_save(numbers: Mapping[str, object], lang: str) -> str:
+    """Which save can be gone back to, where saves are known."""
+    if numbers.get("last_save") is not None:
+        key = "finding.last-save-sound" if numbers.get("last_save_sound") else "finding.last-save"
+        return message(key, lang, save=numbers["last_save"], step=numbers["last_save_step"])
+    return message("finding.no-save", lang) if numbers.get("no_save") else ""
 
 
 def explain_text(finding_id: str, lang: str) -> ExplainText:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -59,6 +59,11 @@ class EventsLane:
         columns = reader.feed(chunk.data)
         if columns:
             yield self._batch(columns)
+
+    def take(self, columns: Sequence[ScalarColumns]) -> Iterator[Batch]:
+        """Columns that were read elsewhere."""
+        if columns:
+            yield self._batch(list(columns))
 
     def finish(self) -> Iterator[Batch]:
         return iter(())

@@ -21,7 +21,9 @@ from loramon.live_excerpts import LiveExcerpts
 from loramon.log_view import LogView
 from loramon.notices import Notice, notices_of
 from loramon.parsers.taught import Taught
+from loramon.path_feed import PathFeed
 from loramon.run_files import read_command, read_configs
+from loramon.run_saves import Saves
 from loramon.slices import Slices
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
@@ -87,6 +89,7 @@ class LiveSession:
         self._alarms: tuple[int, list[Alarm]] = (-1, [])
         self._provisional: tuple[int, Progress | None] = (-1, None)
         self._opinion: tuple[Diagnosis, tuple[object, ...], float] | None = None
+        self._saves = Saves()
         self._configured: set[tuple[int, str | None]] = set()
 
     # ------------------------------------------------------------ taking in
@@ -320,7 +323,11 @@ class LiveSession:
                 return said
             if not fresh and was_urgent == urgent and 0 <= now_s - at_s < OPINION_EVERY_S:
                 return said
-        said = weigh(self.engine, self.name, self.lang, self._excerpts, self.is_fresh, self._is_log)
+        files = next((feed.source for feed in self.feeds if isinstance(feed, PathFeed) and feed.source is not None and feed.source.root is not None), None)
+        if files is not None:
+            self._saves.found, self._saves.root = files.saves, files.root
+        said = weigh(self.engine, self.name, self.lang, self._excerpts, self.is_fresh, self._is_log, self._saves)
+        said.files = files
         self._opinion = (said, (*state, urgent), now_s)
         return said
 

@@ -36,8 +36,12 @@ class PathFeed:
         self._events: list[FollowedFile] = []
         self._known: set[Path] = set()
         self._configs: list[Path] = []
+        self.source: Source | None = None
+        """What lies at the path, as it was seen last; None while it is waited for."""
         self._said = ""
         self._is_folder = False
+        self._root: Path | None = None
+        """The run of the folder that is followed, where it holds several."""
         self._next_look_s: float | None = None
         self._folder_of: dict[str, str] = {}
 
@@ -94,7 +98,9 @@ class PathFeed:
             return self._look_for_twin()
         try:
             self._is_folder = self._path.is_dir()
-            source = discover(self._path, self.name)
+            source = discover(self._path, self.name, self._root)
+            if self._root is not None and self._silent() and (newest := discover(self._path, self.name)).root != self._root:
+                source, self._root = newest, newest.root  # another run goes on where this one has fallen silent
         except UserError as error:
             if error.code == "empty":  # a training that has not printed yet
                 source = Source(self.name, logs=[self._path])
@@ -102,14 +108,20 @@ class PathFeed:
                 return self._wait_for(error) if not (self._logs or self._events) else []
         except OSError as error:
             return self._wait_for(UserError("unreadable", str(error)))
+        if not (source.logs or source.events):  # weights, databases and state files alone are diagnosed, not watched
+            return self._wait_for(UserError("no-log" if self._is_folder else "binary", "")) if not (self._logs or self._events) else []
         items: list[Item] = []
         if self._said:
             self._said = ""
             items.append(self._notice("appeared"))
         self._configs = source.configs
+        self.source = source
+        if self._is_folder and (source.logs or source.events):
+            self._root = source.root
         if not self._logs and not self._events:
-            if source.other_runs and source.events_folder is not None:
-                numbers = {"run": self._short(source.events_folder), "n": source.other_runs}
+            if source.other_runs:
+                run = source.root if source.others else source.events_folder
+                numbers = {"run": self._short(run or self._path), "n": source.other_runs}
                 items.append(Notice("several-runs", self.name, "notice.several-runs", self._clock.now_s(), numbers))
             self._follow_logs(source)
             self._follow_events(source)

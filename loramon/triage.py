@@ -17,7 +17,7 @@ from loramon.i18n import raw_text
 from loramon.run import Run
 from loramon.symptoms import findings_of_symptoms
 
-LOSS = ("loss-nan", "loss-divergence", "nan-latents")
+LOSS = ("loss-nan", "loss-divergence", "nan-latents", "weights-nan")
 """Ids that a training does not die of by itself: it ends as if nothing were wrong."""
 
 CAUSES_OF_SLOWNESS = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loramon.errors import UserError
 from loramon.events import Progress, Setting, Told
 from loramon.run import Run
 from loramon.sources.adapter import Module, Weights, examine
@@ -71,6 +72,16 @@ def read_weights(run: Run, path: Path, name: str) -> WeightsRead:
     for told in _judged(weights, said.step):
         run.tell("weights", told)
     return WeightsRead(weights)
+
+
+def look_into_newest(run: Run, path: Path) -> None:
+    """Tells of NaN in the newest save of a run's folder. One that is just being written is not whole, and no fault."""
+    try:
+        weights = examine(path)
+    except UserError:
+        return
+    if weights.n_bad and not weights.header.n_missing_bytes:
+        run.tell("weights", next(told for told in _judged(weights, run.progress.step) if told.id == "weights-nan"))
 
 
 def _peft_config(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from loramon.diagnosis import Diagnosis
 from loramon.i18n import Language, message
 from loramon.report.ascii import to_ascii
 from loramon.report.chart import loss_chart
+from loramon.report.files import files_lines, several_line
 from loramon.report.weights import weights_lines
 from loramon.report.wrap import wrap
 from loramon.text import cells, sanitise
@@ -64,6 +65,9 @@ def page(diagnosis: Diagnosis, style: Style) -> str:
     if d["weights"] is not None:
         rows = [row for line in weights_lines(d["weights"], say) for row in wrap(line, style.width, "  ", "    ")]
         lines += [style.paint(say("weights.title"), "bold"), *rows, ""]
+    files = [row for line in files_lines(d["files"], say) for row in wrap(line, style.width, "  ", "    ")]
+    if files:
+        lines += [style.paint(say("files.title"), "bold"), *files, ""]
     chart = _chart(diagnosis, style)
     if chart:
         lines += [style.paint(say("report.loss"), "bold"), *chart, ""]
@@ -119,7 +123,13 @@ def _head(d: dict[str, Any], style: Style, say: Say) -> list[str]:
     if m["sec_per_step_last"] is not None:
         about.append(f"{_number(m['sec_per_step_last'])} {say('report.sec-per-step')}")
     settings = [f"{k} {d['settings'][k]}" for k in SHOWN_SETTINGS if k in d["settings"]]
-    lines = [first, *wrap(" · ".join(about), style.width, "  ")]
+    lines = [first]
+    several = several_line(d["files"], say)
+    if several:
+        lines += wrap(several, style.width, "  ")
+    lines += wrap(" · ".join(about), style.width, "  ")
+    if d["job"] is not None:
+        lines += wrap(say("job.line", name=d["job"]["name"], state=say(f"job.{d['job']['state']}"), info=d["job"]["info"]), style.width, "  ")
     if settings:
         lines += wrap(" · ".join(settings), style.width, "  ")
     time = d["time"]

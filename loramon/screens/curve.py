@@ -30,7 +30,9 @@ class Curve:
         if x_unit == "time" and not has_times(series):
             x_unit = "step"
         alarms = tuple((a["id"], a["severity"], a["step"]) for a in d["alarms"])
-        checkpoints = tuple(c.step for c in diagnosis.run.checkpoints if c.step is not None)
+        told = (c.step for c in diagnosis.run.checkpoints if c.step is not None)
+        on_disk = (s.step for s in diagnosis.saves.placed if s.step is not None)
+        checkpoints = tuple(sorted({*told, *on_disk}))
         breaks = tuple((b["kind"], b["step"], b["from_step"]) for b in d["breaks"])
         key = (id(series), series.n_rows, series.last, alarms, checkpoints, breaks, x_unit)
         if key != self._key:

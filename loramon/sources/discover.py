@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from loramon.errors import UserError
+from loramon.sources.folder import EVENTS, RunHere, runs_of, stamp, walk
+from loramon.sources.histories import is_history
 from loramon.sources.safetensors import is_safetensors
+from loramon.sources.saves import Save
 
-MAX_DEPTH = 8
-MAX_FILES = 20_000
 HEAD_BYTES = 65536
-_EVENTS = re.compile(r"events\.out\.tfevents\.(\d+)")
 _MAX_FIRST_RECORD = 256
-_HPARAMS_FOLDER = re.compile(r"\d{9,}\.\d+")
-_LOG_NAME = re.compile(r"(?:.*\.(?:log|out|err|txt)|nohup\.out|.*\.[oe]\d*|output\.log|slurm-.*)$", re.I)
-_NO_LOG = re.compile(r"(?:LISTING|README|requirements.*|caption.*|prompt.*|LICENSE.*|.*metadata.*|merges|vocab.*|special_tokens.*)\.(?:txt|md)$", re.I)
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"PK\x03\x04", b"\x1f\x8b", b"SQLite format", b"\x7fELF", b"RIFF", b"%PDF", b"\x80\x02",
           b"\x80\x03", b"\x80\x04", b"\x80\x05")  # fmt: skip
 _PICKLES = (".pt", ".ckpt", ".bin", ".pth", ".pkl")
 _NULS = re.compile(rb"\0+")
 _PAIRS = ((".out", ".err"), (".o", ".e"))
-_FIRST = ("stdout", "nohup", "train", "output", "console", "slurm", "run", "log")
 _BOUNDARY = (b"%|", b"Traceback", b"it/s", b"'loss'", b"INFO", b"WARNING", b"Error", b"error:", b"loss", b"epoch", b"accelerate", b"usage:")
 
 
 @dataclass(slots=True)
 class Source:
-    """The files of one run, as named by one path. `logs`: in the order in which they are read, as one log."""
+    """The files of one run, as named by one path. `logs`: in the order in which they are read, as one log.
+
+    `root`: the folder that holds the run, where the path is a folder. `others`: runs beside it that are not read, newest
+    first. `other_launches`: event folders of the run's earlier launches.
+    """
 
     name: str
     logs: list[Path] = field(default_factory=list)
@@ -42,25 +41,40 @@ class Source:
     events_folder: Path | None = None
     configs: list[Path] = field(default_factory=list)
     weights: Path | None = None
-    other_runs: int = 0
+    saves: list[Save] = field(default_factory=list)
+    samples: list[Path] = field(default_factory=list)
+    histories: list[Path] = field(default_factory=list)
+    root: Path | None = None
+    others: list[RunHere] = field(default_factory=list)
+    other_launches: int = 0
+
+    @property
+    def other_runs(self) -> int:
+        """How many runs the path holds beside the one that is read."""
+        return len(self.others) + self.other_launches
 
 
-def discover(path: Path, name: str | None = None) -> Source:
-    """The source at a path. Raises UserError: `not-found`, `unreadable`, `empty`, `binary`, `no-log`."""
+def discover(path: Path, name: str | None = None, within: Path | None = None) -> Source:
+    """The source at a path. `within`: the run of a folder that is meant, where it holds several; else the newest.
+
+    Raises UserError: `not-found`, `unreadable`, `empty`, `binary`, `no-log`.
+    """
     name = str(path) if name is None else name
     try:
         if not name or not path.exists():
             raise UserError("not-found", f"{name or repr(name)}: no such file or folder")
         if path.is_dir():
-            return _folder(path, name)
+            return _folder(path, name, within)
     except PermissionError:
         raise UserError("unreadable", f"{name}: permission denied; check the rights of the file and its folders") from None
     except OSError as error:
         raise UserError("unreadable", f"{name}: {error.strerror or error}") from None
     if not path.is_file():
         raise UserError("unreadable", f"{name}: neither a file nor a folder (a pipe, socket or device cannot be read twice; use - for standard input)")
-    if _EVENTS.search(path.name) or _is_events(path):
+    if EVENTS.search(path.name) or _is_events(path):
         return Source(name, events=[path], events_folder=path.parent)
+    if is_history(path):
+        return Source(name, histories=[path])
     if _is_weights(path):
         return Source(name, weights=path)
     _refuse_unreadable(path, name)
@@ -139,70 +153,33 @@ def _is_events(path: Path) -> bool:
     return b"brain.Event:" in head and int.from_bytes(head[:8], "little") < _MAX_FIRST_RECORD
 
 
-def _folder(path: Path, name: str) -> Source:
-    source = Source(name)
-    logs: list[tuple[int, int, float, Path]] = []
-    event_folders: dict[Path, list[Path]] = {}
-    n_files = 0
-    root_depth = len(path.parts)
-    for folder, folders, files in os.walk(path, onerror=_raise_for(path), followlinks=False):
-        here = Path(folder)
-        depth = len(here.parts) - root_depth
-        if depth >= MAX_DEPTH:
-            folders.clear()
-        folders.sort()
-        for file in sorted(files):
-            n_files += 1
-            if n_files > MAX_FILES:
-                break
-            full = here / file
-            if not full.is_file():
-                continue  # opening a FIFO would wait for ever
-            if _EVENTS.search(file):
-                if not _HPARAMS_FOLDER.fullmatch(here.name):
-                    event_folders.setdefault(here, []).append(full)
-            elif file in ("hparams.yml", "adapter_config.json", "trainer_state.json"):
-                source.configs.append(full)
-            elif _LOG_NAME.match(file) and not _NO_LOG.match(file) and not full.is_symlink():
-                rank = next((i for i, word in enumerate(_FIRST) if file.lower().startswith(word)), len(_FIRST))
-                logs.append((depth, rank, -_mtime(full), full))
-    for *_, log in sorted(logs):
+def _folder(path: Path, name: str, within: Path | None) -> Source:
+    found = walk(path)
+    source = Source(name, root=path)
+    if within is None:
+        runs = runs_of(found, _looks_like_log)
+        if runs:
+            found, source.others, source.root = found.within(runs[0].path), runs[1:], runs[0].path
+    else:
+        found, source.root = found.within(within), within
+    for log in found.logs:
         if _looks_like_log(log):
             source.logs = pair(log)
             break
-    if event_folders:
-        newest = max(event_folders, key=lambda f: (max(_stamp(p) for p in event_folders[f]), str(f)))
-        with_loss = [f for f in event_folders if any(p.stat().st_size > 200 for p in event_folders[f])]
+    if found.events:
+        newest = max(found.events, key=lambda f: (max(stamp(p) for p in found.events[f]), str(f)))
+        with_loss = [f for f in found.events if any(p.stat().st_size > 200 for p in found.events[f])]
         if with_loss:
-            newest = max(with_loss, key=lambda f: (max(_stamp(p) for p in event_folders[f]), str(f)))
-        source.events = sorted(event_folders[newest])
+            newest = max(with_loss, key=lambda f: (max(stamp(p) for p in found.events[f]), str(f)))
+        source.events = sorted(found.events[newest])
         source.events_folder = newest
-        source.other_runs = len(event_folders) - 1
-    if not source.logs and not source.events:
+        source.other_launches = len(found.events) - 1
+    source.configs, source.saves, source.samples, source.histories = found.configs, found.saves, found.samples, found.histories
+    if not source.logs and not source.events and not source.histories:
+        source.weights = next((s.weights for s in reversed(found.saves) if s.weights is not None and s.weights.suffix == ".safetensors"), None)
+    if not source.logs and not source.events and not source.histories and source.weights is None:
         raise UserError("no-log", f"{name}: no training log and no TensorBoard events in this folder; give the file that the output was redirected to")
     return source
-
-
-def _raise_for(root: Path) -> Callable[[OSError], None]:
-    """Raises what happens at the named folder itself; one below it that cannot be read is passed over."""
-
-    def told(error: OSError) -> None:
-        if error.filename is not None and os.fspath(error.filename) == os.fspath(root):
-            raise error
-
-    return told
-
-
-def _mtime(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _stamp(path: Path) -> int:
-    match = _EVENTS.search(path.name)
-    return int(match[1]) if match else 0
 
 
 def _looks_like_log(path: Path) -> bool:

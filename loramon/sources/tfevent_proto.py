@@ -78,7 +78,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _fields(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int, int]]:
+def fields(data: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int, int]]:
     """(field number, wire type, value of a varint, start, end of the value's bytes) of each field."""
     while at < stop:
         key, at = _varint(data, at, stop)
@@ -128,13 +128,13 @@ def parse_event(data: bytes, at: int, stop: int, plugins: MutableMapping[bytes, 
     """The event in `data[at:stop]`. `plugins` remembers which plugin a tag belongs to: TensorFlow's FileWriter writes
     that only with the first value of each tag. Raises BadProto."""
     event = EventParts()
-    for number, wire, value, start, end in _fields(data, at, stop):
+    for number, wire, value, start, end in fields(data, at, stop):
         if number == 1 and wire == _FIXED64:
             event.wall_time, event.wall_at = _F64(data, start)[0], start
         elif number == 2 and wire == _VARINT:
             event.step, event.step_at, event.step_width = _signed(value), start, end - start
         elif number == 5 and wire == _BYTES:
-            for n, w, _, s, e in _fields(data, start, end):
+            for n, w, _, s, e in fields(data, start, end):
                 if n == 1 and w == _BYTES:
                     _value(data, s, e, event, plugins)
     return event
@@ -143,7 +143,7 @@ def parse_event(data: bytes, at: int, stop: int, plugins: MutableMapping[bytes, 
 def _value(data: bytes, at: int, stop: int, event: EventParts, plugins: MutableMapping[bytes, bytes]) -> None:
     """One `Summary.Value`. Of the oneof 2-6 and 8 the last one written counts."""
     tag, simple, tensor, plugin, scalar_class = b"", None, None, None, False
-    for number, wire, _, start, end in _fields(data, at, stop):
+    for number, wire, _, start, end in fields(data, at, stop):
         if number == 1 and wire == _BYTES:
             tag = data[start:end]
         elif number == 2 and wire == _FIXED32:
@@ -168,16 +168,16 @@ def _value(data: bytes, at: int, stop: int, event: EventParts, plugins: MutableM
     if plugin == b"scalars" or scalar_class:
         event.scalars.append(_tensor_scalar(data, *tensor, tag))
     elif plugin == b"text" and tensor[1] - tensor[0] <= MAX_TEXT_BYTES:
-        texts = [data[s:e] for n, w, _, s, e in _fields(data, *tensor) if n == _STRING_VAL and w == _BYTES]
+        texts = [data[s:e] for n, w, _, s, e in fields(data, *tensor) if n == _STRING_VAL and w == _BYTES]
         event.texts.append((tag, b"\n".join(texts).decode("utf-8", "replace")))
 
 
 def _metadata(data: bytes, at: int, stop: int) -> tuple[bytes | None, bool]:
     """`SummaryMetadata`: the plugin's name and whether the data class is that of scalars."""
     plugin, scalar_class = None, False
-    for number, wire, value, start, end in _fields(data, at, stop):
+    for number, wire, value, start, end in fields(data, at, stop):
         if number == 1 and wire == _BYTES:
-            for n, w, _, s, e in _fields(data, start, end):
+            for n, w, _, s, e in fields(data, start, end):
                 if n == 1 and w == _BYTES:
                     plugin = data[s:e]
         elif number == 4 and wire == _VARINT:
@@ -190,7 +190,7 @@ def _tensor_scalar(data: bytes, at: int, stop: int, tag: bytes) -> Scalar:
     dtype, n_elements = 0, 1
     content: tuple[int, int] | None = None
     numbers: dict[int, list[tuple[float, int | None]]] = {}
-    for number, wire, value, start, end in _fields(data, at, stop):
+    for number, wire, value, start, end in fields(data, at, stop):
         if number == 1 and wire == _VARINT:
             dtype = value
         elif number == 2 and wire == _BYTES:
@@ -215,10 +215,10 @@ def _tensor_scalar(data: bytes, at: int, stop: int, tag: bytes) -> Scalar:
 
 def _n_elements(data: bytes, at: int, stop: int) -> int:
     n = 1
-    for number, wire, _, start, end in _fields(data, at, stop):
+    for number, wire, _, start, end in fields(data, at, stop):
         if number == 2 and wire == _BYTES:
             size = 0
-            for inner, w, v, _, _ in _fields(data, start, end):
+            for inner, w, v, _, _ in fields(data, start, end):
                 if inner == 1 and w == _VARINT:
                     size = v
             n *= size
