@@ -104,6 +104,8 @@ _PREFIX = re.compile(
     | \[?[IWEFD]\d{{3,6}}[ ]\d\d:\d\d:\d\d\.\d+[ ](?:\d+[ ])?[\w./\\-]+:\d+\][ ]?  # glog, torch logging
     | \[\d{{4}}-\d\d-\d\d[ T][\d:,.]+\][ ]?                                      # DeepSpeed, axolotl
     | \[\d\d/\d\d/\d\d[ ]\d\d:\d\d:\d\d\][ ]+                                   # rich
+    | \[[IWEF][ ][\w./\\-]+\.(?:cpp|hpp|cc):\d+\][ ]?                               # c10 logging of torch up to 2.1
+    | [A-Z][a-z]{{2}}[ ]{{1,2}}\d{{1,2}}[ ]\d\d:\d\d:\d\d[ ]\S+[ ]kernel:[ ]                   # syslog, journalctl -k
     | \d{{4}}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:,\d+)?[ ](?:-[ ])?(?=\S)             # logging with asctime
     | \d\d/\d\d/\d{{4}}[ ]\d\d:\d\d:\d\d[ ]-[ ]{_LEVEL}[ ]-[ ][\w.]+[ ]-[ ]+     # diffusers examples
     | \d\d:\d\d:\d\d-\d{{6}}[ ]+(?=[A-Z])                                          # the kohya_ss GUI
