@@ -259,16 +259,8 @@ class Engine:
 
     def _start(self, detector: SeriesDetector, batch: Batch, rows: Rows) -> SeriesScan | None:
         info = SeriesInfo(batch.source, rows.tag, rows.kind, batch.trainer or self.run.trainer, batch.nan_hidden, rows.steps_known,
-                          self._window_steps() if rows.kind == "running" else None)  # fmt: skip
+                          self.run.steps_per_epoch if rows.kind == "running" else None)  # fmt: skip
         return detector.start(info) if detector.fits(info) else None
-
-    def _window_steps(self) -> int | None:
-        """Steps of an epoch, which is what sd-scripts' running mean covers; None where batches are left over at its end."""
-        told, at_once = self.run.facts.get("batches_per_epoch"), self.run.setting("gradient_accumulation_steps") or 1
-        n_batches = told.value if told is not None else None
-        if not isinstance(n_batches, int) or not isinstance(at_once, int) or at_once < 1 or n_batches % at_once:
-            return None
-        return n_batches // at_once or None
 
     def outlook(self) -> Outlook | None:
         """What the test for a rising loss can see by now, of the series that tells it best; None where none runs."""

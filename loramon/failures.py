@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from loramon.alarms import AlarmLog
 from loramon.events import SEVERITIES, Failure, Finding, Severity
 from loramon.excerpt import evidence_of
+from loramon.oom_moment import moment_of
 from loramon.run import Happening, Run
 
 GENERIC = ("crash-unknown", "killed", "nccl-timeout", "cuda-error")
@@ -53,9 +54,14 @@ def findings_of_failures(run: Run, log: AlarmLog) -> list[Finding]:
                 continue
             severity = "note"
         _collect(findings, happening, failure, severity, "survived" if lasting else "")
+        if failure.id == "oom-vram" and "moment" not in findings["oom-vram"].numbers:
+            moment = moment_of(run, happening, failure.numbers.get("phase"))
+            findings["oom-vram"].numbers |= {"moment": moment, "steps_done": happening.step} if moment is not None else {}
     for id, told in log.told.items():
         if id in findings:
             findings[id].alarm_step = told.step
+    if (skipped := findings.get("oom-skipped")) is not None:
+        skipped.numbers["n_skipped"] = max(int(str(skipped.numbers["count"])), *(n for row, n in run.n_failures.items() if row == "batch-skipped-oom"))
     return list(findings.values())
 
 
@@ -114,10 +120,11 @@ def _collect(findings: dict[str, Finding], happening: Happening, failure: Failur
     if found is None:
         found = findings[failure.id] = Finding(
             failure.id, severity, 0.6 if failure.id in GENERIC else 0.95, variant or str(failure.numbers.get("cause", "")),
-            first_step=happening.step, numbers=dict(failure.numbers), order=(float(happening.seq),),
+            first_step=happening.step, numbers={**failure.numbers, "count": 0}, order=(float(happening.seq),),
         )  # fmt: skip
     elif SEVERITIES.index(severity) > SEVERITIES.index(found.severity):
-        found.severity, found.numbers, found.variant, found.evidence = severity, dict(failure.numbers), variant, []
+        found.severity, found.variant, found.evidence = severity, variant, []
+        found.numbers = {**failure.numbers, "count": found.numbers["count"]}
     found.numbers["count"] = int(str(found.numbers.get("count", 0))) + 1
     found.last_step = happening.step
     if len(found.evidence) < MAX_EVIDENCE:

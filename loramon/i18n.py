@@ -191,9 +191,9 @@ def finding_text(finding_id: str, variant: str, numbers: Mapping[str, object], l
     sentences = [*own["explanation"], *extra.get("explanation", [])]
     if variant == "survived" and not extra:
         sentences.append(message("finding.survived", lang))
-    phase = f"phase.{numbers.get('phase')}"
-    if phase in message_keys(lang):
-        numbers = {**numbers, "phase": message(phase, lang)}
+    for name in ("phase", "moment"):
+        if (key := f"{name}.{numbers.get(name)}") in message_keys(lang):
+            numbers = {**numbers, name: message(key, lang, **numbers)}
     said = fill_all(sentences, numbers, lang)
     about_save = _about_save(numbers, lang)
     return FindingText(extra.get("title", own["title"]), ("" if lang == "ja" else " ").join(part for part in (said, about_save) if part))

@@ -234,6 +234,15 @@ class Run:
         """Nothing of a training was recognised so far."""
         return self.trainer is None and not (self.series or self.happenings or self.settings) and self.progress.step is None
 
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Optimizer steps of an epoch: as the header tells; None where it does not, or where batches are left over at its end."""
+        told, at_once = self.facts.get("batches_per_epoch"), self.setting("gradient_accumulation_steps") or 1
+        n_batches = told.value if told is not None else None
+        if isinstance(n_batches, int) and isinstance(at_once, int) and at_once > 0:
+            return n_batches // at_once or None if n_batches % at_once == 0 else None
+        return None
+
     def setting(self, name: str) -> object:
         """The value of a setting, None where it was not read."""
         found = self.settings.get(name)

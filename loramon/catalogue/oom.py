@@ -5,7 +5,8 @@ A, up to 2.0: `(GPU 0; T total capacity; A already allocated; F free; R reserved
 B, 2.1: `GPU 0 has a total capacty of T of which F is free. … this process has P memory in use. …`;
 C, 2.2 to 2.8, and D, from 2.9: `total capacity`, other processes listed, another name of the environment variable.
 backend:cudaMallocAsync (c10/cuda/CUDAMallocAsyncAllocator.cpp) prints a table: `Currently allocated : A`, `Requested : X`,
-`Device limit : T`, `Free (according to CUDA): F`, `PyTorch limit (…) : L`. Further: HIP and XPU (the same words), MPS (aten/src/ATen/mps/MPSAllocator.mm), the CPU allocator
+`Device limit : T`, `Free (according to CUDA): F`, `PyTorch limit (…) : L`.
+Further: HIP, XPU and NPU (the same words), MPS (aten/src/ATen/mps/MPSAllocator.mm), the CPU allocator
 (c10/core/impl/alloc_cpu.cpp), numpy (_core/_exceptions.py), mmap (aten/src/ATen/MapAllocator.cpp).
 c10's format_size() divides by 1024 whatever it calls the unit, so GB is read as GiB.
 """
@@ -33,7 +34,7 @@ _FIGURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("gpu_capacity_gib", re.compile(rf"total capaci?ty of {_SIZE}")),
     ("gpu_capacity_gib", re.compile(rf"{_SIZE} total capaci?ty")),
     ("gpu_capacity_gib", re.compile(rf"max allowed: {_SIZE}")),
-    ("tried_to_allocate_gib", re.compile(rf"\bRequested +: {_SIZE}")),
+    ("tried_to_allocate_gib", re.compile(rf"Requested +: {_SIZE}")),
     ("tried_to_allocate_gib", re.compile(rf"Invalid buffer size: {_SIZE}")),
     ("gpu_capacity_gib", re.compile(rf"Device limit +: {_SIZE}")),
     ("gpu_free_gib", re.compile(rf"Free \(according to \w+\): {_SIZE}")),

@@ -27,7 +27,7 @@ _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+)(?:, in (.*))?')
 _BOX = re.compile(r"^\s*[╭│╰├]")
 _CARETS = re.compile(r"^[\s^~]*$")
 MAX_FRAMES = 60
-_ALLOCATE = "Tried to allocate"
+_ALLOCATE, _TABLE = "Tried to allocate", "Allocation on device"
 MAX_MESSAGE_LINES = 12
 
 
@@ -138,8 +138,8 @@ class Tracebacks:
             del self._open[rank]
             return
         found = self._catalogue.exception(state.kind, state.message[0], tuple(state.frames))
-        if found is not None and found.row.id == "oom-vram" and _ALLOCATE in text and "capac" not in text:
-            state.waits = found  # wrapped when it was pasted: the figures stand in the lines below
+        if found is not None and found.row.id == "oom-vram" and ((_ALLOCATE in text and "capac" not in text) or _TABLE in text):
+            state.waits = found  # wrapped when it was pasted, or a table: the figures stand in the lines below
         elif found is not None:
             self._tell(state, found, rank)
 
@@ -160,13 +160,14 @@ class Tracebacks:
         if said is not None and said.row.traceback == "precedes" and not said.row.fatal and not state.told:
             del self._open[rank]  # the trainer caught it, and says so
             return False
-        belongs = text[0] in " \t" or (len(state.message) < 4 and not state.told and not _looks_new(stripped))
+        limit = 4 if state.waits is None else 8
+        belongs = text[0] in " \t" or (len(state.message) < limit and not state.told and not _looks_new(stripped))
         if belongs and len(state.message) < MAX_MESSAGE_LINES:
             state.message.append(stripped if state.waits is None else text)
             if not state.told:
                 whole = state.whole_message()
                 found = self._catalogue.exception(state.kind or "", whole, tuple(state.frames))
-                if found is not None and (state.waits is None or "allocated by PyTorch" in whole):
+                if found is not None and (state.waits is None or "allocated by PyTorch" in whole or "Free (according to" in whole):
                     self._tell(state, found, rank)
             return True
         self._close(rank)
