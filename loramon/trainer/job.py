@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import glob
 import json
-import math
 import os
 import pickle
 import re
 import shutil
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from . import optimizer as optimizers
 from . import weights
 from .data import Steps, cache_latents, cache_text
 from .files import write_state
+from .health import Health
 from .images import Picture, Report, scan
 from .model import RESOLUTIONS, Base, Conditioning, load
 from .settings import Settings, SettingsError
@@ -48,10 +48,10 @@ class Job:
     signals: Signals
     pieces: int
     rates: list[float]
+    health: Health
     step: int = 0
     n_healed: int = 0
-    losses: deque[float] = field(default_factory=deque)
-    best_mean: float = math.inf
+    healed_to: int = 0
     initial: dict[str, Any] | None = None
 
     @property
@@ -72,8 +72,8 @@ class Job:
         """Everything that a training needs to go on exactly from here; order of data and random numbers follow from the step."""
         return {
             "step": self.step, "lora": weights.tensors(self.parts), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(), "pieces": self.pieces, "n_healed": self.n_healed, "losses": list(self.losses), "best_mean": self.best_mean,
-            "identity": self.identity(), "is_good": self.is_good,
+            "scaler": self.scaler.state_dict(), "pieces": self.pieces, "n_healed": self.n_healed, "healed_to": self.healed_to,
+            "health": self.health.state(), "identity": self.identity(), "is_good": self.health.is_good,
         }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -87,7 +87,8 @@ class Job:
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.pieces, self.n_healed = state["step"], state["pieces"], state["n_healed"]
-        self.losses, self.best_mean = deque(state["losses"], self.settings.heal.window), state["best_mean"]
+        self.healed_to = state["healed_to"]
+        self.health.restore(state["health"])
 
     def lower_rate(self) -> None:
         """Learning rates by what was healed: the settings' times `heal.lr_factor` for each time."""
@@ -95,16 +96,6 @@ class Job:
         self.schedule.base_lrs = [rate * factor for rate in self.rates]
         for group, base, shape in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True):
             group["lr"] = base * shape(self.schedule.last_epoch)
-
-    @property
-    def mean(self) -> float:
-        """Of the last `heal.window` losses; infinite until there are as many."""
-        return math.fsum(self.losses) / len(self.losses) if len(self.losses) == self.losses.maxlen else math.inf
-
-    @property
-    def is_good(self) -> bool:
-        """Nothing speaks against going back to here: the losses are not on their way up."""
-        return math.isinf(self.best_mean) or self.mean <= self.best_mean * (1 + (self.settings.heal.factor - 1) / 4)
 
     # ------------------------------------------------------------ on disk
 
@@ -122,10 +113,12 @@ class Job:
             shutil.rmtree(path, ignore_errors=True)
             return False
         self.write_lora(os.path.join(path, f"{self.settings.save.name}.safetensors"), state["lora"])
-        older = [(p, n) for n, p in self.checkpoints() if n < self.step]
-        good = next((p for p, _ in older if read_state(p).get("is_good")), None) if self.settings.heal.on and not state["is_good"] else None
-        for old, _ in older[self.settings.save.keep - 1 :]:
-            if old != good:
+        steps, border = [n for n, _ in self.checkpoints()], self.step - self.settings.heal.window
+        kept = set(steps[: self.settings.save.keep])
+        if self.settings.heal.on:  # healing goes back to the newest from before its window
+            kept |= {n for n in steps if n > border} | set([n for n in steps if n <= border][:1])
+        for n, old in self.checkpoints():
+            if n not in kept:
                 shutil.rmtree(old, ignore_errors=True)
         return True
 
@@ -218,7 +211,7 @@ def prepare(settings: Settings) -> Job:
     scaler = torch.amp.GradScaler(device.type, enabled=wanted.mixed_precision == "fp16")
     signals = Signals(settings.save.folder, settings.save.name, wanted.steps, steps.per_epoch)
     job = Job(settings, base, device, dtype, parts, optimizer, schedule, scaler, pictures, report, resolution, steps, text, signals, settings.data.batch_size,
-              rates, losses=deque(maxlen=settings.heal.window))  # fmt: skip
+              rates, Health(settings.heal.window, settings.heal.factor))  # fmt: skip
     if settings.save.resume:
         newest = next((path for _, path in job.checkpoints()), None) if settings.save.resume == "latest" else settings.save.resume
         if newest is None:

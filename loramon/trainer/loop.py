@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import os
 import signal
 import types
-from typing import Any
 
 import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
@@ -15,13 +15,12 @@ from diffusers.training_utils import compute_snr
 
 from . import weights
 from .data import Batch, stream
-from .job import Job, checkpoint_gradients, read_state
+from .healing import heal, smaller
+from .health import MAX_SICK_STEPS
+from .job import Job
 from .optimizer import rates
 from .samples import draw
 from .signals import Stopwatch
-
-MAX_SICK_STEPS = 25
-"""So many steps in a row without a finite loss, and nothing will come of it."""
 
 
 class Stop:
@@ -40,8 +39,8 @@ class Stop:
 
 def fit(job: Job) -> int:
     """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
-    s, stop, watch, n_sick = job.settings, Stop(), Stopwatch(job.device), 0
-    job.initial = job.state() if s.heal.on else None
+    s, stop, watch = job.settings, Stop(), Stopwatch(job.device)
+    job.initial = copy.deepcopy(job.state()) if s.heal.on else None
     saved_step, batches = job.step, stream(job.steps, job.step, s.train.steps)
     watch.mark("data")
     while job.step < s.train.steps:
@@ -49,16 +48,15 @@ def fit(job: Job) -> int:
         job.step += 1
         job.signals.step(job.step, loss, norm, rates(job.optimizer, job.parts), watch.take(), job.device)
         job.schedule.step()
-        why = sickness(job, loss)
+        why = job.health.sickness(loss, norm, job.scaler.is_enabled())
         if why and s.heal.on:
-            if job.n_healed >= s.heal.max_times:
-                return failed(job, f"{why} again, and the learning rate was lowered {job.n_healed} times")
+            if job.n_healed == s.heal.max_times:
+                return failed(job, f"{why}, and the learning rate was lowered {job.n_healed} times before")
             saved_step = heal(job, why)
             batches = stream(job.steps, job.step, s.train.steps)
             continue
-        n_sick = 0 if math.isfinite(loss) else n_sick + 1
-        if n_sick == MAX_SICK_STEPS:
-            return failed(job, f"the loss was not finite for {n_sick} steps in a row; lower optimizer.learning_rate, or set heal.on = true")
+        if job.health.n_sick == MAX_SICK_STEPS:
+            return failed(job, f"{why} for {MAX_SICK_STEPS} steps; lower optimizer.learning_rate, or set heal.on = true")
         if stop.signal or (s.save.every and job.step % s.save.every == 0 and job.step < s.train.steps):
             saved_step = job.step if job.save() else saved_step
         if stop.signal:
@@ -164,50 +162,3 @@ def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, di
     if pooled is None:
         return hidden, None
     return hidden, {"text_embeds": pooled.to(job.device, job.dtype), "time_ids": batch.sizes[piece].to(job.device, job.dtype)}
-
-
-# ---------------------------------------------------------------- healing
-
-
-def smaller(job: Job) -> bool:
-    """Halves what goes through the model at once, the images of a step stay as many; False where nothing is left to do."""
-    batch, accumulation = job.settings.data.batch_size, job.settings.train.accumulation
-    if job.pieces > 1:
-        job.pieces = -(-job.pieces // 2)
-        n = -(-batch // job.pieces) * accumulation
-        job.signals.say("heal", "out of memory: the same images in smaller pieces", step=job.step + 1, batch=job.pieces, accumulation=n,
-                        effective_batch=batch * accumulation)  # fmt: skip
-        return True
-    if not job.settings.train.gradient_checkpointing:
-        job.settings.train.gradient_checkpointing = True
-        checkpoint_gradients(job.parts)
-        job.signals.say("heal", "out of memory: gradient checkpointing is on from here", step=job.step + 1, batch=1)
-        return True
-    return False
-
-
-def sickness(job: Job, loss: float) -> str | None:
-    """Why this loss says that the training is lost; None while it does not."""
-    if not math.isfinite(loss):
-        return "the loss is not finite"
-    job.losses.append(loss)
-    mean = job.mean
-    if math.isfinite(job.best_mean) and mean > job.settings.heal.factor * job.best_mean:
-        return f"the loss diverged (mean {mean:.4g}, lowest {job.best_mean:.4g})"
-    job.best_mean = min(job.best_mean, mean)
-    return None
-
-
-def heal(job: Job, why: str) -> int:
-    """Back to the newest checkpoint from before the trouble, with a lower learning rate; returns its step."""
-    at, n_healed, pieces = job.step, job.n_healed + 1, job.pieces
-    states: list[dict[str, Any]] = (read_state(path) for _, path in job.checkpoints())  # type: ignore[assignment]
-    state = next((s for s in states if s["is_good"] and s["step"] < at and s["identity"] == job.identity()), job.initial)
-    assert state is not None
-    job.restore(state)
-    job.n_healed, job.pieces = n_healed, pieces
-    job.lower_rate()
-    job.signals.back_to(job.step)
-    job.signals.say("heal", f"{why}: back to step {job.step} with a lower learning rate", step=at, to_step=job.step,
-                    learning_rate=float(job.schedule.base_lrs[0]), times=n_healed)  # fmt: skip
-    return job.step

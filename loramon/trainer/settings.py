@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -117,7 +117,7 @@ class Heal:
     lr_factor: float = 0.5
     max_times: int = 3
     window: int = 50
-    factor: float = 2.0  # diverged: the mean of the last `window` losses is above so many times the lowest such mean
+    factor: float = 1.5  # diverged: the mean of the last `window` losses is above so many times that of all before, far beyond chance
 
 
 @dataclass
@@ -160,21 +160,22 @@ def from_dict(table: Mapping[str, Any]) -> Settings:
     sections = {f.name: getattr(settings, f.name) for f in fields(settings)}
     for name, values in table.items():
         if name not in sections:
-            raise SettingsError(f"unknown section [{name}]{_meant(name, sections)}")
+            raise SettingsError(f"unknown section [{name}]{meant(name, sections)}")
         if not isinstance(values, dict):
             raise SettingsError(f"[{name}] must be a section, not {values!r}")
         hints = get_type_hints(type(sections[name]))
         for key, value in values.items():
             if key not in hints:
                 home = next((other for other, part in sections.items() if hasattr(part, key)), None)
-                raise SettingsError(f"unknown setting {name}.{key}{f'; did you mean {home}.{key}?' if home else _meant(key, hints)}")
+                raise SettingsError(f"unknown setting {name}.{key}{f'; did you mean {home}.{key}?' if home else meant(key, hints)}")
             setattr(sections[name], key, _value(f"{name}.{key}", value, hints[key]))
     _fill(settings)
     _check(settings)
     return settings
 
 
-def _meant(word: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+def meant(word: str, known: Iterable[str]) -> str:
+    """What is said behind an unknown word: the known one that is like it, else all."""
     close = difflib.get_close_matches(word.lower(), {k.lower(): k for k in known}, 1, 0.5)
     return f"; did you mean {next(k for k in known if k.lower() == close[0])}?" if close else f"; known: {', '.join(known)}"
 
@@ -182,7 +183,7 @@ def _meant(word: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
 def _value(name: str, value: Any, hint: Any) -> Any:
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
-            raise SettingsError(f"{name} = {value!r} is not known{_meant(str(value), get_args(hint))}")
+            raise SettingsError(f"{name} = {value!r} is not known{meant(str(value), get_args(hint))}")
         return value
     kind = get_origin(hint) or hint
     if kind is float and type(value) is int:

@@ -94,7 +94,7 @@ def _adapter_metadata(lora: Tensors, alpha: float) -> str:
         part, path = key.split(".", 1)
         if path.endswith(".lora_A.weight"):
             found |= {f"{part}.r": value.shape[0], f"{part}.lora_alpha": alpha}
-            found.setdefault(f"{part}.target_modules", []).append(path.removesuffix(".lora_A.weight"))
+            found.setdefault(f"{part}.target_modules", []).append(path.removesuffix(".lora_A.weight").removeprefix("text_model."))
     return json.dumps(found, sort_keys=True)
 
 

@@ -40,9 +40,9 @@ def same(one: Any, other: Any) -> bool:
 
 
 def test_the_loss_goes_down_on_what_can_be_learned(job: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    trained(job(train={"steps": 80}, optimizer={"learning_rate": 2e-2}, lora={"rank": 8, "alpha": 8.0}, data={"batch_size": 4}))
+    trained(job(train={"steps": 50}, optimizer={"learning_rate": 3e-2}, lora={"rank": 8, "alpha": 8.0}, data={"batch_size": 4}))
     told = losses(capsys.readouterr().out)
-    assert sum(told[-20:]) < 0.85 * sum(told[:20])
+    assert sum(told[-10:]) < 0.85 * sum(told[:10])
 
 
 def test_the_same_seed_gives_the_same_weights(job: Make) -> None:

@@ -62,6 +62,34 @@ def model(path: Path, family: str = "sd1", prediction_type: str = "epsilon", see
     return path
 
 
+def teach(base: Path, folder: Path, path: Path, steps: int = 120) -> Path:
+    """A copy of the model whose U-Net knows these images: its loss starts low, so that it can rise."""
+    import shutil
+
+    import torch
+
+    from loramon.trainer.job import prepare
+    from loramon.trainer.loop import noised
+    from loramon.trainer.settings import from_dict
+
+    shutil.copytree(base, path)
+    job = prepare(from_dict(settings(path / "unused", base, folder, data={"batch_size": 4})))
+    plain = type(job.base.unet).from_pretrained(path, subfolder="unet")
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=3e-3)
+    for step in range(steps):
+        torch.manual_seed(step)
+        batch = job.steps[step][0]
+        noisy, level, target, _ = noised(job, batch)
+        hidden = torch.cat([job.text[c][0] for c in batch.captions])
+        loss = torch.nn.functional.mse_loss(plain(noisy, level, hidden).sample, target)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    print("taught, loss", float(loss))
+    plain.save_pretrained(path / "unet")
+    return path
+
+
 def images(path: Path, n: int = 6, repeats: int = 2, sizes: tuple[tuple[int, int], ...] = ((32, 32), (48, 24))) -> Path:
     """A folder of images of one colour each, with captions."""
     from PIL import Image

@@ -1,0 +1,55 @@
+"""Whether a training is lost, by its losses."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+SICK_STEPS, MAX_SICK_STEPS = 3, 25
+"""Steps in a row without a finite loss and gradient, which change no weights: so many are healed; without that so many end it."""
+Z_DIVERGED, Z_GOOD = 6.0, 3.0
+"""Standard errors above the earlier losses. A step's loss varies by a factor of ten with its noise level: a mean of a few tells nothing."""
+
+
+class Health:
+    """Compares the mean of the last `window` losses with those before them, of which it wants twice as many."""
+
+    def __init__(self, window: int, factor: float) -> None:
+        self.window, self.factor, self.n_sick = window, factor, 0
+        self._last: deque[float] = deque()
+        self._n, self._sum, self._squares = 0, 0.0, 0.0
+
+    def state(self) -> dict[str, Any]:
+        return {"last": list(self._last), "before": [self._n, self._sum, self._squares]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._last, self.n_sick = deque(state["last"]), 0
+        self._n, self._sum, self._squares = state["before"]
+
+    def _z(self) -> float:
+        """Of the last losses; minus infinity until it can be told."""
+        if self._n < 2 * self.window:
+            return -math.inf
+        mean, before = math.fsum(self._last) / len(self._last), self._sum / self._n
+        error = math.sqrt(max(self._squares / self._n - before**2, 0.0) / self.window)
+        return (mean - before) / max(error, 1e-12) if mean > self.factor * before else min((mean - before) / max(error, 1e-12), Z_DIVERGED)
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing speaks against going back to here: the losses are not on their way up."""
+        return not self.n_sick and self._z() <= Z_GOOD
+
+    def sickness(self, loss: float, norm: float, scaled: bool) -> str | None:
+        """Takes in a step; why the training is lost, None while it is not. `scaled`: fp16's scale is found by gradients that overflow."""
+        finite = math.isfinite(loss) and (math.isfinite(norm) or scaled)
+        self.n_sick = 0 if finite else self.n_sick + 1
+        if not finite:
+            return f"the {'gradient' if math.isfinite(loss) else 'loss'} is not finite" if self.n_sick >= SICK_STEPS else None
+        self._last.append(loss)
+        if len(self._last) > self.window:
+            old = self._last.popleft()
+            self._n, self._sum, self._squares = self._n + 1, self._sum + old, self._squares + old**2
+        if self._z() > Z_DIVERGED:
+            return f"the loss diverged (mean of {self.window} steps {math.fsum(self._last) / len(self._last):.4g}, before {self._sum / self._n:.4g})"
+        return None
