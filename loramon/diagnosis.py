@@ -148,7 +148,8 @@ class Diagnosis:
             "excluded": [{"id": x.id, "why": message(f"excluded.{x.why}", self.lang, **x.numbers)} for x in finding.excluded],
             "remedies": [
                 {**remedy_text(r, self.lang), "setting": r.setting, "flag": r.flag,
-                 "current": plain(r.current), "suggested": plain(r.suggested), "basis": r.basis, "source": r.source}
+                 "current": plain(r.current), "suggested": plain(r.suggested), "basis": r.basis, "source": r.source,
+                 "also": [{"setting": c.setting, "flag": c.flag, "current": plain(c.current), "suggested": plain(c.suggested)} for c in r.also]}
                 for r in finding.remedies
             ],
         }  # fmt: skip

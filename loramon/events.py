@@ -450,8 +450,21 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One setting put to another value; `flag`: its name in the run's own trainer."""
+
+    setting: str
+    flag: str | None
+    current: object
+    suggested: object
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
-    """Something to do, in the run's own trainer's words. `action` and `why` are keys of texts until they are shown."""
+    """Something to do, in the run's own trainer's words. `action` and `why` are keys of texts until they are shown.
+
+    `also`: what has to change with it, so that the rest stays as it was.
+    """
 
     row: str
     setting: str | None
@@ -463,6 +476,7 @@ class Remedy:
     basis: Literal["measured", "documented", "experience"]
     source: str
     numbers: Mapping[str, object] = field(default_factory=dict)
+    also: tuple[Change, ...] = ()
 
 
 @dataclass(slots=True)

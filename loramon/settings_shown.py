@@ -30,13 +30,14 @@ def disagreements(run: Run, names: tuple[str, ...]) -> list[dict[str, Any]]:
         if used is None or used.value is None:
             continue
         seen = [s for s in run.settings_seen.get(name, {}).values() if s.value is not None and s.origin not in _INFERRED]
-        others = [{"value": s.value, "from": s.read_from} for s in seen if not _same(name, s.value, used.value)]
+        others = [{"value": s.value, "from": s.read_from} for s in seen if not same_setting(name, s.value, used.value)]
         if others and used.origin not in _INFERRED:
             found.append({"setting": name, "used": used.value, "from": used.read_from, "others": others})
     return found
 
 
-def _same(name: str, a: object, b: object) -> bool:
+def same_setting(name: str, a: object, b: object) -> bool:
+    """Whether two places mean the same by what they say of this setting."""
     if a == b:
         return True
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):

@@ -12,9 +12,9 @@ from dataclasses import replace
 from loramon import settings as table
 from loramon.advice.conditions import Situation, any_holds, holds, is_on, same
 from loramon.advice.conflicts import conflict_of
-from loramon.advice.remedies import SHARES, Row, rows_for
+from loramon.advice.remedies import KEEPS_BATCH, SHARES, Row, rows_for
 from loramon.advice.words import remedy_text
-from loramon.events import Finding, Remedy
+from loramon.events import Change, Finding, Remedy
 from loramon.i18n import variant_of
 
 __all__ = ["advise", "remedy_text"]
@@ -45,7 +45,38 @@ def advise(
         offered[remedy.setting or remedy.row] = remedy
         if remedy.setting is not None:
             changed[remedy.setting] = _aim(row, remedy.suggested)
-    return list(offered.values())
+        for linked in remedy.also:
+            offered.setdefault(linked.setting, remedy)
+            changed[linked.setting] = linked.suggested
+    return list({id(remedy): remedy for remedy in offered.values()}.values())
+
+
+def _linked(row: Row, suggested: object, situation: Situation, changed: Situation) -> tuple[Change, ...]:
+    """What changes with the row's own setting: only what the run has, the trainer knows and nothing forbids."""
+    found = []
+    wanted: object
+    for setting, suggest in row.also:
+        if suggest == KEEPS_BATCH:
+            current, wanted = situation.settings.get(setting, 1), _kept_batch(row, suggested, situation)
+        else:
+            current = situation.settings.get(setting)
+            wanted = _suggested(replace(row, setting=setting, suggest=suggest), current) if is_on(current) or isinstance(suggest, bool) else None
+        if wanted is None or (current is not None and _in_force(current, wanted)) or (current is None and not isinstance(wanted, bool)):
+            continue
+        if any(conflict_of(setting, wanted, s) is not None for s in (situation, changed)):
+            continue
+        flag = _flag(setting, wanted, situation) if situation.trainer in table.trainers() else None
+        if flag is not None or situation.trainer not in table.trainers():
+            found.append(Change(setting, flag, situation.settings.get(setting), wanted))
+    return tuple(found)
+
+
+def _kept_batch(row: Row, suggested: object, situation: Situation) -> int | None:
+    """Accumulation × batch size as before, where that comes out even."""
+    before, steps = situation.settings.get(row.setting or ""), situation.settings.get("gradient_accumulation_steps", 1)
+    if not isinstance(before, int) or not isinstance(suggested, int) or not isinstance(steps, int) or suggested < 1:
+        return None
+    return before * steps // suggested if before * steps % suggested == 0 else None
 
 
 def _remedy(row: Row, situation: Situation, changed: Situation) -> Remedy | None:
@@ -61,13 +92,22 @@ def _remedy(row: Row, situation: Situation, changed: Situation) -> Remedy | None
         if any(conflict_of(row.setting, _aim(row, suggested), s) is not None for s in (situation, changed)):
             return None
         if situation.trainer is not None and situation.trainer in table.trainers():
-            flag = table.flag(row.setting, situation.trainer, current if row.suggest == "off" else suggested)
+            flag = row.flag or _flag(row.setting, current if row.suggest == "off" else suggested, situation)
             if flag is None:
                 return None
     return Remedy(
         row=row.name, setting=row.setting, flag=flag, current=current, suggested=suggested,
-        effect=row.effect, cost=row.cost, basis=row.basis, source=row.source,
+        effect=row.effect, cost=row.cost, basis=row.basis, source=row.source, also=_linked(row, suggested, situation, changed),
     )  # fmt: skip
+
+
+def _flag(setting: str, value: object, situation: Situation) -> str | None:
+    """The trainer's own name. OneTrainer has one for each part of a model: a U-Net, or a transformer in its place."""
+    flag = table.flag(setting, situation.trainer or "", value)
+    if flag is not None and flag.startswith("unet.") and situation.group == "@dit":
+        other = "transformer." + flag.removeprefix("unet.")
+        return other if other in {k.name for k in table.keys(setting, situation.trainer or "")} else flag
+    return flag
 
 
 def _aim(row: Row, suggested: object) -> object:

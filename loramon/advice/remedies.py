@@ -34,13 +34,19 @@ FACTS = (
 """Facts and numbers of a finding that conditions may ask about."""
 _FIELDS = {
     "name", "for", "variant", "when", "unless", "setting", "suggest", "effect", "cost", "basis", "source", "order",
-    "en", "ja",
+    "also", "flag", "en", "ja",
 }  # fmt: skip
+KEEPS_BATCH = "keeps-batch"
+"""Word of `also`: so much gradient accumulation that as many images as before make a step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One remedy. `suggest`: a word of SHARES, `off` (remove what is set), or the value itself; None: no figure."""
+    """One remedy. `suggest`: a word of SHARES, `off` (remove what is set), or the value itself; None: no figure.
+
+    `flag`: which of the trainer's names for the setting, where not the usual one.
+    `also`: settings that change with it where the run has them, each with its own `suggest` (or KEEPS_BATCH).
+    """
 
     name: str
     findings: tuple[str, ...]
@@ -54,6 +60,8 @@ class Row:
     suggest: object = None
     when: Mapping[str, object] = field(default_factory=dict)
     unless: Mapping[str, object] = field(default_factory=dict)
+    also: tuple[tuple[str, object], ...] = ()
+    flag: str | None = None
 
     def order_in(self, situation: Situation) -> int:
         """The place of this remedy in this situation: by variant, else by group of model families, else the default."""
@@ -107,4 +115,6 @@ def _row(raw: dict[str, Any]) -> Row:
         suggest=raw.get("suggest"),
         when=when,
         unless=raw.get("unless", {}),
+        flag=raw.get("flag"),
+        also=tuple((linked["setting"], linked["suggest"]) for linked in raw.get("also", ())),
     )

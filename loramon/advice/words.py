@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loramon import settings as table
 from loramon.advice.remedies import row_named
-from loramon.events import Remedy
+from loramon.events import Change, Remedy
 from loramon.i18n import message
 
 
@@ -14,6 +14,9 @@ def remedy_text(remedy: Remedy, lang: str) -> dict[str, str]:
     action = words["action"] + _figures(remedy, lang)
     if remedy.current is None and remedy.suggested is not None and _is_switch(remedy):
         action = message("remedy.if-not-yet", lang, action=_lower_first(action) if lang == "en" else action)
+    if remedy.also:
+        changes = ", ".join(_linked(c) for c in remedy.also)
+        action = message("remedy.together", lang, action=action, changes=changes)
     return {
         "action": action,
         "why": words["why"],
@@ -68,6 +71,15 @@ def _figures(remedy: Remedy, lang: str) -> str:
     if option:
         return f" ({flag})" if on else f" ({message('remedy.remove-flag', lang, flag=flag)})"
     return f" ({flag}: {'true' if on else 'false'})"
+
+
+def _linked(change: Change) -> str:
+    name = change.flag or change.setting
+    if isinstance(change.suggested, bool):
+        return name if name.startswith("-") else f"{name}: {str(change.suggested).lower()}"
+    if change.current is not None:
+        return f"{name}: {_value(change.current)} → {_value(change.suggested)}"
+    return f"{name} {_value(change.suggested)}" if name.startswith("-") else f"{name}: {_value(change.suggested)}"
 
 
 def _value(value: object) -> str:

@@ -25,7 +25,7 @@ from loramon.config_files import document_of, text_of
 from loramon.config_settings import is_gui_form, settings_of, trainer_of
 from loramon.errors import UserError
 from loramon.redact import redact
-from loramon.script_commands import Word, commands_of, shell_of
+from loramon.script_commands import Shell, Word, commands_of, shell_of
 from loramon.text import sanitise
 
 _EMPTY = ("", None)
@@ -55,6 +55,16 @@ class Stated:
     dataset: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The script that a plan's command stands in, with the places of its words."""
+
+    path: Path
+    text: str
+    shell: Shell
+    words: list[Word]
+
+
 @dataclass
 class Plan:
     """One training. `stated` is in order of what counts: a later one overrides an earlier one of the same setting.
@@ -71,6 +81,7 @@ class Plan:
     unread: dict[str, UserError] = field(default_factory=dict)
     documents: dict[Path, Document] = field(default_factory=dict)
     family_by_script: str | None = None
+    script: Script | None = None
 
     @property
     def settings(self) -> dict[str, object]:
@@ -127,7 +138,10 @@ def plans_of_file(path: Path, source: str) -> list[Plan]:
         commands = [words for words in commands_of(text, shell) if trainer_of_command([w.text for w in words]) is not None]
         if not commands:
             raise UserError("no-training", f"{source}: no command in it that starts a training loramon knows")
-        return [_of_command(words, source, [path.absolute().parent, Path.cwd()], source) for words in commands]
+        plans = [_of_command(words, source, [path.absolute().parent, Path.cwd()], source) for words in commands]
+        for plan, words in zip(plans, commands, strict=True):
+            plan.script = Script(path, text, shell, words)
+        return plans
     document = document_of(path)
     trainer = trainer_of(document)
     if trainer is None:

@@ -14,6 +14,7 @@ from loramon.errors import UserError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis
+    from loramon.fix.proposal import Proposal
 
 NAME = "diagnose"
 SIDE_BY_SIDE = 4
@@ -23,6 +24,7 @@ EXAMPLE = """examples:
   loramon diagnose train.log
   loramon diagnose output/my_lora --json
   loramon diagnose train.log --telemetry gpu.csv
+  loramon diagnose train.log --fix --run-config my_lora.toml
   pbpaste | loramon diagnose -
   loramon diagnose train.log --unknown
 """
@@ -34,6 +36,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser.add_argument("paths", nargs="+", metavar="PATH", help="log file, TensorBoard file or folder, run folder; - reads a pasted log")
     parser.add_argument("--telemetry", metavar="FILE", help="GPU telemetry of the same time (nvidia-smi CSV), with one PATH")
     parser.add_argument("--run-config", metavar="FILE", help="the training's own settings file, where the log does not show them")
+    parser.add_argument("--fix", action="store_true", help="also print the run's own command line or settings with the first remedy done, as a diff")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="one JSON object a line, one for each PATH")
     how.add_argument("--format", choices=("text", "short"), default="text", help="a page (default) or one line for each PATH")
@@ -82,7 +85,7 @@ def _read(path: str, args: argparse.Namespace) -> tuple[int, str]:
     except UserError as error:
         _refuse(path, error, args)
         return 2, "unreadable"
-    _show(diagnosis, args)
+    _show(diagnosis, args, _proposal(path, diagnosis, args) if args.fix else None)
     if "parser" in diagnosis.run.off:
         _say(f"{path}: read in part only, its reader failed ({diagnosis.run.off['parser']}); please report it")
     if diagnosis.run.is_blank and not diagnosis.earlier:
@@ -143,13 +146,23 @@ def _say(text: str) -> None:
     print(f"loramon: {sanitise(text)}", file=sys.stderr)
 
 
-def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
+def _proposal(path: str, diagnosis: Diagnosis, args: argparse.Namespace) -> Proposal:
+    from loramon.fix.proposal import proposal_of
+    from loramon.sources.discover import discover
+
+    source = discover(Path(path), path) if path != "-" else None
+    return proposal_of(diagnosis, source, Path(args.run_config) if args.run_config else None)
+
+
+def _show(diagnosis: Diagnosis, args: argparse.Namespace, proposal: Proposal | None) -> None:
     if args.json:
         from loramon.report.json import line
 
         said = diagnosis.to_dict()
         if args.unknown:
             said["coverage"]["unknown_shapes"] = [shape.to_dict() for shape in diagnosis.unknown_shapes()]
+        if proposal is not None:
+            said["fix"] = proposal.to_dict()
         print(line(said), flush=True)
         return
     import shutil
@@ -165,5 +178,9 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace) -> None:
         return
     one_line = args.summary or args.format == "short"
     sys.stdout.write(short(diagnosis, style) if one_line else page(diagnosis, style))
+    if proposal is not None and not one_line:
+        from loramon.report.fix import fix_page
+
+        sys.stdout.write("\n" + fix_page(proposal, style))
     if not one_line and len(args.paths) > 1:
         print()

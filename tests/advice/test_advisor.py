@@ -53,6 +53,17 @@ class TestOutOfGpuMemory:
         assert "batch-size-down" not in rows("oom-vram", {"batch_size": 1})
         assert by_setting(advice("oom-vram", {"batch_size": 2}))["batch_size"].suggested == 1
 
+    @pytest.mark.parametrize(("run", "linked"), [
+        ({"batch_size": 4}, [(None, 2)]),
+        ({"batch_size": 6, "gradient_accumulation_steps": 2}, [(2, 4)]),
+        ({"batch_size": 5}, []),  # no whole number keeps it
+        ({"batch_size": 4, "fused_backward_pass": True}, []),
+        ({}, []),
+    ])  # fmt: skip
+    def test_a_smaller_batch_is_made_up_for_by_accumulation(self, run, linked):
+        batch = by_setting(advice("oom-vram", run))["batch_size"]
+        assert [(c.current, c.suggested) for c in batch.also] == linked
+
     def test_an_unknown_batch_size_is_offered_without_a_figure(self):
         batch = by_setting(advice("oom-vram"))["batch_size"]
         assert (batch.flag, batch.current, batch.suggested) == ("--train_batch_size", None, None)
@@ -135,7 +146,9 @@ class TestOutOfGpuMemory:
 class TestNaNAndDivergence:
     def test_late_nan_lowers_the_rates_that_are_in_force(self):
         offered = advice("loss-nan", {"unet_lr": 1e-4, "text_encoder_lr": 5e-5, "learning_rate": 1e-4}, variant="late")
-        assert [(r.flag, r.suggested) for r in offered[:2]] == [("--unet_lr", 2e-5), ("--text_encoder_lr", 1e-5)]
+        assert (offered[0].flag, offered[0].suggested) == ("--unet_lr", 2e-5)
+        assert [(c.flag, c.current, c.suggested) for c in offered[0].also] == [("--text_encoder_lr", 5e-5, 1e-5)]
+        assert "text_encoder_lr" not in by_setting(offered)
         assert "learning_rate" not in by_setting(offered)
 
     def test_one_rate_for_all_is_lowered_where_it_is_the_only_one(self):
@@ -185,7 +198,8 @@ class TestNaNAndDivergence:
     def test_one_rate_for_all_where_the_optimizer_allows_no_other(self):
         run = {"optimizer": "DAdaptAdam", "learning_rate": 1.0, "unet_lr": 1e-4, "text_encoder_lr": 5e-5}
         offered = by_setting(advice("dadapt-lr-groups", run))
-        assert {s: r.suggested for s, r in offered.items()} == {"unet_lr": 1.0, "text_encoder_lr": 1.0}
+        assert {s: r.suggested for s, r in offered.items()} == {"unet_lr": 1.0}
+        assert [(c.setting, c.suggested) for c in offered["unet_lr"].also] == [("text_encoder_lr", 1.0)]
 
     def test_clipping_only_where_it_is_off_and_allowed(self):
         assert by_setting(advice("loss-divergence", {"max_grad_norm": 0}))["max_grad_norm"].suggested == 1.0

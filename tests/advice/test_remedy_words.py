@@ -17,9 +17,10 @@ OFF = {"gradient_checkpointing": False}
 @pytest.mark.parametrize(
     ("row", "settings", "trainer", "words"),
     [
-        ("batch-size-down", {"batch_size": 8}, "kohya", "Lower the batch size (--train_batch_size: 8 → 4)"),
+        ("batch-size-down", {"batch_size": 8}, "kohya",
+         "Lower the batch size (--train_batch_size: 8 → 4), together with --gradient_accumulation_steps 2"),
         ("batch-size-down", {}, "kohya", "Lower the batch size (--train_batch_size)"),
-        ("batch-size-down", {"batch_size": 8}, None, "Lower the batch size (8 → 4)"),
+        ("batch-size-down", {"batch_size": 8}, None, "Lower the batch size (8 → 4), together with gradient_accumulation_steps: 2"),
         ("batch-size-down", {}, None, "Lower the batch size"),
         ("gradient-checkpointing", OFF, "kohya", "Use gradient checkpointing (--gradient_checkpointing)"),
         ("gradient-checkpointing", OFF, "axolotl", "Use gradient checkpointing (gradient_checkpointing: true)"),
