@@ -88,11 +88,11 @@ class ReplaySession(LiveSession):
         began_s = self.clock.monotonic_s()
         if self.past is None:
             if self._reader is None:
-                self._reader = PastReader(self.footage, self._formats)
                 held = kept_past(self.footage)
                 if held is not None:
                     self._arrived(held)
                     return True
+                self._reader = PastReader(self.footage, self._formats)
             reader = self._reader
             while reader.step():
                 if self.clock.monotonic_s() - began_s >= budget_s:
@@ -114,7 +114,7 @@ class ReplaySession(LiveSession):
         self.sights = _sights(past)
         self.has_data = bool(past.growth)
         self.speed = self._wished_speed if self._wished_speed is not None else _speed_for(past.end)
-        for key, numbers in self.footage.notes:
+        for key, numbers in past.notes:
             self.notices.append(Notice("several-runs", self.name, key, self.clock.now_s(), numbers))
         if self._at_step is not None:
             self.seek(self.second_of(self._at_step))

@@ -6,6 +6,7 @@ A footage gives its moments in order: the very items that a watcher's engine too
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from loramon.events import Chunk, ProcessEvent, SourceEvent
 from loramon.feeds import QUIET_S, Item, NewRun, Quiet
 from loramon.recording.items import Row, process_of, sample_of
 from loramon.recording.player import arrivals, play
-from loramon.recording.reader import RecordedSource, Recording, open_recording
+from loramon.recording.reader import RecordedSource, Recording, open_recording, read_about
 
 MERGE_BYTES = 1 << 16
 READ_BYTES = 1 << 18
@@ -52,8 +53,8 @@ class Footage:
     n_rows: int = 0
     keep_alive: object = None
 
-    def paths_now(self, paths: list[Path]) -> list[Path]:
-        """Where files lie that lay there when something was worked out of them."""
+    def paths_now(self, source: str, paths: list[Path]) -> list[Path]:
+        """Where the files of a source lie that lay there when something was worked out of them."""
         return paths
 
     def moments(self) -> Iterator[Moment]:
@@ -169,54 +170,53 @@ class RecordedFootage(Footage):
     """A recording of ours: the items in the order in which the engine took them."""
 
     def __init__(self, path: Path, name: str) -> None:
-        self._held: Recording = open_recording(path)
-        rows = self._held.rows
-        super().__init__(name, is_timed=True, recording=path, n_rows=len(rows))
-        created = self._held.meta.get("created_s", "")
-        first = float(rows[0][1]) if rows else None
+        """Its rows are read when they are asked for: what is kept of their past is there sooner. Raises UserError."""
+        about = read_about(path)
+        super().__init__(name, is_timed=True, recording=path, n_rows=about.n_rows, is_over=False)
+        self._about, self._held = about, None
         try:
-            self.started_s = min(first, float(created)) if first is not None else float(created)
+            self.started_s = float(about.meta.get("created_s", ""))
         except ValueError:
-            self.started_s = first
-        self.is_over = any(row[0] == "p" and row[2].get("change") in ("exited", "lost") for row in rows if len(row) > 2 and isinstance(row[2], dict))
-        self.n_bytes = sum(row[4] for row in rows if row[0] == "c" and len(row) == 5)
-        self._gone = _last_restarts(self._held)
-        if self._held.is_newer:
-            self.notes.append(("replay.note-newer", {"n": self._held.n_unknown}))
-        elif self._held.n_unknown:
-            self.notes.append(("replay.note-unknown", {"n": self._held.n_unknown}))
-        if self._held.is_damaged:
-            self.notes.append(("replay.note-cut", {}))
-        if stopped := self._held.meta.get("stopped"):
+            self.started_s = None
+        if stopped := about.meta.get("stopped"):
             self.notes.append(("replay.note-stopped", {"why": stopped}))
 
-    def paths_now(self, paths: list[Path]) -> list[Path]:
-        """Beside the recording, where they lie with it: it may have been moved."""
-        assert self.recording is not None
-        here = self.recording.parent
-        return [here / path.name if (here / path.name).is_file() else path for path in paths]
+    _held: Recording | None
 
     @property
-    def meta(self) -> dict[str, str]:
-        """What the recording says of itself."""
-        return self._held.meta
+    def held(self) -> Recording:
+        """All of it. Raises UserError."""
+        if self._held is None:
+            held = self._held = open_recording(self._about.path)
+            rows = held.rows
+            if rows:
+                self.started_s = min(float(rows[0][1]), self.started_s if self.started_s is not None else math.inf)
+            self.is_over = any(row[0] == "p" and len(row) > 2 and isinstance(row[2], dict) and row[2].get("change") in ("exited", "lost") for row in rows)
+            self.n_bytes = sum(row[4] for row in rows if row[0] == "c" and len(row) == 5)
+            if held.is_newer:
+                self.notes.append(("replay.note-newer", {"n": held.n_unknown}))
+            elif held.n_unknown:
+                self.notes.append(("replay.note-unknown", {"n": held.n_unknown}))
+            if held.is_damaged:
+                self.notes.append(("replay.note-cut", {}))
+        return self._held
 
-    @property
-    def sources(self) -> dict[int, RecordedSource]:
-        return self._held.sources
-
-    @property
-    def rows(self) -> list[Row]:
-        return self._held.rows
+    def paths_now(self, source: str, paths: list[Path]) -> list[Path]:
+        """The recording may have been moved, or put into one file with others."""
+        now = [each.path for each in self._about.sources.values() if source in (each.name, each.folder) and each.path is not None]
+        moved = dict(zip(dict.fromkeys(paths), now, strict=False))
+        return [moved.get(path, path) for path in paths]
 
     def moments(self) -> Iterator[Moment]:
         """Pieces of one source that follow each other come as one: what is told does not depend on it."""
+        held = self.held
+        gone = _last_restarts(held)
         began_s = self.started_s or 0.0
-        files = _Files(self._held.sources)
+        files = _Files(held.sources)
         waiting: list[tuple[float, Row]] = []
         n_waiting = 0
         try:
-            for i, row in enumerate(self._held.rows):
+            for i, row in enumerate(held.rows):
                 kind = row[0]
                 try:
                     t_s = max(0.0, float(row[1]) - began_s)
@@ -224,7 +224,7 @@ class RecordedFootage(Footage):
                         _, _, number, offset, n = row
                         last = waiting[-1][1] if waiting else None
                         if last is not None and (last[2] != number or last[3] + last[4] != offset or n_waiting + n > MERGE_BYTES):
-                            yield from self._pieces(files, waiting, i)
+                            yield from self._pieces(files, waiting, i, gone)
                             waiting, n_waiting = [], 0
                         waiting.append((t_s, row))
                         n_waiting += n
@@ -232,24 +232,24 @@ class RecordedFootage(Footage):
                     if kind in "gh":  # a sample of the future changes nothing: each tick reads as of its own time
                         yield Moment(waiting[0][0] if waiting else t_s, sample_of(row))
                         continue
-                    yield from self._pieces(files, waiting, i)
+                    yield from self._pieces(files, waiting, i, gone)
                     waiting, n_waiting = [], 0
                     yield from _other(row, t_s)
                 except (TypeError, ValueError, IndexError, KeyError, AttributeError):
                     continue  # a damaged row
-            yield from self._pieces(files, waiting, len(self._held.rows))
+            yield from self._pieces(files, waiting, len(held.rows), gone)
         finally:
             files.close()
 
-    def _pieces(self, files: _Files, waiting: list[tuple[float, Row]], i: int) -> Iterator[Moment]:
+    def _pieces(self, files: _Files, waiting: list[tuple[float, Row]], i: int, gone: dict[int, int]) -> Iterator[Moment]:
         if not waiting:
             return
         t_s, (_, _, number, offset, _) = waiting[-1][0], waiting[0][1]
         end = waiting[-1][1][3] + waiting[-1][1][4]
-        source = self._held.sources.get(number)
+        source = self.held.sources.get(number)
         if source is None:
             return
-        is_gone = source.path is None or i <= self._gone.get(number, -1)
+        is_gone = source.path is None or i <= gone.get(number, -1)
         data = b"" if is_gone else files.read(number, offset, end - offset)
         if len(data) < end - offset:
             yield Moment(t_s, SourceEvent(source.name, "dropped", n_bytes=end - offset - len(data)))

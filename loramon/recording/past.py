@@ -132,6 +132,8 @@ class Past:
     n_corrupt: int = 0
     ending_known: float | None = None
     """Second at which the training's end was seen, None where it was not."""
+    notes: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    """What is to be said of the footage itself."""
 
     def curve(self, tag: str) -> PastColumn | None:
         """The longest series of this tag in the last launch that has one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import zlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,8 @@ def kept_past(footage: Footage) -> Past | None:
             row = db.execute("select made_by, data from cache where name = ?", (NAME,)).fetchone()
         if row is None or row[0] != _key(footage):
             return None
-        return unpacked(zlib.decompress(row[1]), footage)
-    except (sqlite3.Error, zlib.error, UserError, ValueError, KeyError, TypeError, IndexError):
+        return unpacked(row[1], footage)
+    except (sqlite3.Error, UserError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
@@ -43,7 +42,7 @@ def keep_past(footage: Footage, past: Past) -> bool:
     if footage.recording is None or not footage.is_over:
         return False
     try:
-        data = zlib.compress(packed(past), 1)
+        data = packed(past)
         with contextlib.closing(_connect(footage.recording, "rw")) as db:
             db.execute("insert or replace into cache values(?, ?, ?)", (NAME, _key(footage), data))
             db.commit()
@@ -54,7 +53,7 @@ def keep_past(footage: Footage, past: Past) -> bool:
 
 def _key(footage: Footage) -> str:
     """Another loramon or more rows: worked out anew."""
-    return f"{made_by()} {footage.n_rows} {footage.n_bytes}"
+    return f"{made_by()} {footage.n_rows}"
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -90,7 +89,8 @@ def packed(past: Past) -> bytes:
         for name, values in held.columns.items():
             columns[f"s{kind}.c.{name}"] = values
         samples[kind] = held.words
-    about = {"launches": launches, "growth": growth, "samples": samples, "past": {name: getattr(past, name) for name in SCALARS}}
+    about = {"launches": launches, "growth": growth, "samples": samples, "past": {name: getattr(past, name) for name in SCALARS},
+             "notes": past.notes}
     return pack(columns, about)
 
 
@@ -101,7 +101,7 @@ def unpacked(block: bytes, footage: Footage) -> Past:
     """Raises UserError, ValueError, KeyError, TypeError, IndexError for anything that is no such block."""
     columns, about = unpack(block)
     held: Any = about
-    past = Past(**{**held["past"], "name": footage.name}, launches=[])
+    past = Past(**{**held["past"], "name": footage.name}, launches=[], notes=[(key, numbers) for key, numbers in held["notes"]])
     for i, each in enumerate(held["launches"]):
         launch = PastLaunch(applied=_back(each["applied"]), progress=_back(each["progress"]), told=_back(each["told"]), settings=_back(each["settings"]),
                             trainer=each["trainer"], off=each["off"], begun=each["begun"])  # fmt: skip
@@ -113,7 +113,7 @@ def unpacked(block: bytes, footage: Footage) -> Past:
         past.launches.append(launch)
     for i, (name, folder, paths, encoding) in enumerate(held["growth"]):
         known, end, era, marks = (columns[f"g{i}.{part}"] for part in ("known", "end", "era", "marks"))
-        past.growth[name] = Growth(name, folder, footage.paths_now([Path(p) for p in paths]), known, end, era, marks.reshape(-1, 4), encoding)
+        past.growth[name] = Growth(name, folder, footage.paths_now(name, [Path(p) for p in paths]), known, end, era, marks.reshape(-1, 4), encoding)
     for kind, words in held["samples"].items():
         head = f"s{kind}.c."
         past.samples[kind] = PastSamples(columns[f"s{kind}.t_s"], {k.removeprefix(head): v for k, v in columns.items() if k.startswith(head)}, words)

@@ -261,6 +261,7 @@ class PastReader:
         past.n_corrupt = sum(lane.n_corrupt for lane in engine.events.values())
         past.end = max([self._t if footage.is_timed else 0.0, *(float(g.known[-1]) for g in past.growth.values()),
                         *(float(c.known[-1]) for launch in past.launches for c in launch.columns)])  # fmt: skip
+        past.notes = list(footage.notes)
         past.ending_known = self._ending if footage.is_timed else past.end if footage.is_over else None
         return past
 

@@ -40,6 +40,8 @@ class Recording:
     meta: dict[str, str] = field(default_factory=dict)
     sources: dict[int, RecordedSource] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    n_rows: int = 0
+    """As the file counts them, whether they were read or not."""
     n_unknown: int = 0
     is_damaged: bool = False
 
@@ -54,17 +56,7 @@ def open_recording(path: Path) -> Recording:
     db = connect(path)
     found = Recording(path)
     try:
-        try:
-            found.meta = {str(key): str(value) for key, value in db.execute("select key, value from meta")}
-            if "format" not in found.meta:
-                raise UserError("bad-recording", f"{path}: no recording of loramon")
-            for number, name, kind, folder, where, head, origin in db.execute("select id, name, kind, folder, path, head, origin from source"):
-                file = None if where is None else path.parent / where  # an absolute path stays as it is
-                found.sources[number] = RecordedSource(number, str(name), str(kind), folder, file, head, None if origin is None else Path(origin))
-        except sqlite3.DatabaseError as error:
-            if not found.meta:
-                raise UserError("bad-recording", f"{path}: not readable as a recording ({error}); replay the log itself") from None
-            found.is_damaged = True
+        _read_heads(db, found)
         damage = Damage()
         for row in rows_of(db, damage):
             if row[0] in KNOWN:
@@ -77,17 +69,37 @@ def open_recording(path: Path) -> Recording:
     return found
 
 
-def open_meta(path: Path) -> Recording | None:
-    """What a recording says of itself and its sources, without its rows; None where it cannot be read."""
+def read_about(path: Path) -> Recording:
+    """What a recording says of itself and its sources, without its rows. Raises UserError as `open_recording`."""
     found = Recording(path)
-    try:
-        with contextlib.closing(connect(path)) as db:
-            found.meta = {str(key): str(value) for key, value in db.execute("select key, value from meta")}
-            for number, name, kind, folder, head, origin in db.execute("select id, name, kind, folder, head, origin from source"):
-                found.sources[number] = RecordedSource(number, name, kind, folder, None, head, None if origin is None else Path(origin))
-    except (UserError, sqlite3.Error):
-        return None
+    with contextlib.closing(connect(path)) as db:
+        _read_heads(db, found)
+        with contextlib.suppress(sqlite3.DatabaseError):
+            found.n_rows = int(db.execute("select (select coalesce(sum(n), 0) from block) + (select count(*) from tail)").fetchone()[0])
     return found
+
+
+def open_meta(path: Path) -> Recording | None:
+    """The same; None where it cannot be read."""
+    try:
+        return read_about(path)
+    except UserError:
+        return None
+
+
+def _read_heads(db: sqlite3.Connection, found: Recording) -> None:
+    path = found.path
+    try:
+        found.meta = {str(key): str(value) for key, value in db.execute("select key, value from meta")}
+        if "format" not in found.meta:
+            raise UserError("bad-recording", f"{path}: no recording of loramon")
+        for number, name, kind, folder, where, head, origin in db.execute("select id, name, kind, folder, path, head, origin from source"):
+            file = None if where is None else path.parent / where  # an absolute path stays as it is
+            found.sources[number] = RecordedSource(number, str(name), str(kind), folder, file, head, None if origin is None else Path(origin))
+    except sqlite3.DatabaseError as error:
+        if not found.meta:
+            raise UserError("bad-recording", f"{path}: not readable as a recording ({error}); replay the log itself") from None
+        found.is_damaged = True
 
 
 def kept_in(path: Path, name: str) -> bytes | None:

@@ -59,16 +59,17 @@ class Trial:
             found.killed_at_s = self._rng.uniform(0.05, 0.8 * self._steps * self._step_s)
             self._let_pass(found.killed_at_s)
             found.too_late = not _is_running(job.process.pid if job.process else 0)
+            child, printed = self._child_count(), job.output.stat().st_size
             killed = self._harm(job)
             if found.too_late:
                 return found
             if not killed:
                 found.wrong.append("nothing was there to be killed")
-            child = self._child_count()
             ended = self._until(lambda: not _is_running(job.process.pid if job.process else 0))
             if not ended:
                 found.wrong.append("the job never ended")
-            found.wrong += self._compare(job, child)
+            # where the job printed next to nothing after the harm, its child had no time to count either
+            found.wrong += self._compare(job, child if job.output.stat().st_size - printed > 2000 else -2)
         finally:
             self._tidy()
         return found
