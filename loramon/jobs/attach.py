@@ -141,14 +141,13 @@ def _command(pid: int, others: list[int]) -> list[str]:
 
 def _reasons(pid: int, outputs: list[Output], has_logs: bool, has_events: bool, lang: Language) -> list[str]:
     """What of standard output and error cannot be read, why, and what to do."""
-    own = [each for each in outputs if each.pid == pid]
     said: list[str] = []
-    if any(each.kind == "denied" for each in own):
+    if any(each.kind == "denied" for each in outputs):
         said.append(message("attach.denied", lang, pid=pid, user=owner_of(pid) or "?"))
     for kind in ("terminal", "pipe", "socket", "null", "closed", "other"):
-        found = [each for each in own if each.kind == kind]
-        if found and not (has_logs and kind == "pipe"):
-            streams = " + ".join(message(f"attach.stream-{each.fd}", lang) for each in found)
+        found = [each for each in outputs if each.kind == kind and each.fd in (1, 2)]
+        if found and not (has_logs and kind in ("pipe", "null")):
+            streams = " + ".join(message(f"attach.stream-{fd}", lang) for fd in sorted({each.fd for each in found}))
             said.append(message(f"attach.{kind}", lang, streams=streams, name=sanitise(found[0].told)))
     if not has_logs and not has_events:
         said.append(message("attach.process-alone", lang))

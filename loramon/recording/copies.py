@@ -50,7 +50,6 @@ class Copies:
         if self._current.get(source) is not None or source in self._known:
             self._current.pop(source, None)
             self._known.pop(source, None)
-            self._store.restarted(source)
 
     def write(self, copy: Path, offset: int, data: bytes | None, data_offset: int, path: Path | None, n: int) -> bool:
         """Bytes from `offset` on into their place of the copy. False where they could not be kept."""

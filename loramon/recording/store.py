@@ -54,7 +54,7 @@ class Store:
         self._min_free_bytes = min_free_bytes
         self._pending: list[Row] = []
         self._sources: dict[str, int] = {}
-        self._heads: dict[int, int] = {}
+        self._heads: dict[int, bytes] = {}
         self._committed_s = self._looked_s = clock.monotonic_s()
         self._clocks: tuple[float, float] | None = None
         existed = path.exists()
@@ -81,6 +81,8 @@ class Store:
         db.execute("commit")
         self._sources = {name: number for number, name in db.execute("select id, name from source order by id")}
         self._n_sources = max(self._sources.values(), default=0)
+        self._heads = {number: bytes(head) for number, head in db.execute("select id, head from source where head is not null")}
+        self._copied = {number for (number,) in db.execute("select id from source where kind = 'copy'")}
         last = db.execute("select max(coalesce((select max(seq) from tail), 0), coalesce((select max(last) from block), 0))").fetchone()[0]
         self.n_rows = int(last)
         self._n_tail = int(db.execute("select count(*) from tail").fetchone()[0])
@@ -92,6 +94,8 @@ class Store:
         known = self._sources.get(name)
         if known is not None:
             return known
+        if kind == "copy":
+            self._copied.add(self._n_sources + 1)
         number = self._sources[name] = self._n_sources = self._n_sources + 1
         shown = None if path is None else path.name if path.parent == self.path.parent else str(path.absolute())
         values = (number, name, kind, folder, shown, None if origin is None else str(origin.absolute()))
@@ -99,14 +103,24 @@ class Store:
         return number
 
     def restarted(self, name: str) -> None:
-        """The source begins anew: what comes has another file."""
-        self._sources.pop(name, None)
+        """The source begins anew: what comes has another file, in a copy of its own where it is copied."""
+        number = self._sources.get(name)
+        if number is None:
+            return
+        self._heads.pop(number, None)
+        if number in self._copied:
+            del self._sources[name]
 
     def head(self, number: int, data: bytes) -> None:
         """The first bytes of a source: by them its file is known again."""
         if number not in self._heads:
-            self._heads[number] = len(data)
-            self._execute("update source set head = coalesce(head, ?) where id = ?", (data[:HEAD_BYTES], number))
+            self._heads[number] = data[:HEAD_BYTES]
+            self._execute("update source set head = ? where id = ?", (data[:HEAD_BYTES], number))
+
+    def begins_otherwise(self, name: str, data: bytes) -> bool:
+        """A source that begins like this is not the one that was recorded under this name."""
+        held = self._heads.get(self._sources.get(name, 0))
+        return held is not None and not data.startswith(held[: len(data)]) and not held.startswith(data[:HEAD_BYTES])
 
     def recorded_bytes(self) -> dict[str, int]:
         """How far each source was recorded already, by its name, since it last began anew."""

@@ -79,14 +79,22 @@ class Tap:
         """Hands it to the store."""
         if isinstance(arrived, list):
             if arrived[0] == "s" and arrived[3] in ("rotated", "truncated", "replaced"):
-                self._known.pop(arrived[2], None)
-                if self._copies is not None:
-                    self._copies.restarted(arrived[2])
+                self._begins_anew(arrived[2])
             self.store.add(arrived)
         elif isinstance(arrived, _Arrived):
             self._piece(arrived)
 
+    def _begins_anew(self, source: str) -> None:
+        self._known.pop(source, None)
+        if self._copies is not None:
+            self._copies.restarted(source)
+        self.store.restarted(source)
+
     def _piece(self, piece: _Arrived) -> None:
+        if piece.head and self.store.begins_otherwise(piece.source, piece.head):
+            # while nobody looked another file took its name
+            self._begins_anew(piece.source)
+            self.store.add(["s", piece.t_s, piece.source, "replaced", "", None])
         copy = self._copies.copy_of(piece.source, piece.path) if self._copies is not None and piece.folder is None else None
         if copy is not None:
             number = self.store.source(piece.source, "copy", copy, None, piece.path)
