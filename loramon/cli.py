@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         check,
         demo,
         diagnose,
+        doctor,
         explain,
         export,
         hints,
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         export,
         explain,
         hints,
+        doctor,
         demo,
         record,
     )

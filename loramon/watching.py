@@ -12,7 +12,7 @@ from loramon.live import LiveSession
 from loramon.parsers.taught import Taught
 from loramon.path_feed import PathFeed
 from loramon.sources.run_processes import writers_of
-from loramon.telemetry import live_telemetry
+from loramon.telemetry import TelemetryFeed, live_telemetry
 
 
 def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en", formats: tuple[Taught, ...] = (), telemetry: bool = False) -> LiveSession:
@@ -31,12 +31,13 @@ def watch_session(paths: Sequence[str], clock: Clock, lang: Language = "en", for
             feeds.append(PathFeed(path, clock))
     name = paths[0] if len(paths) == 1 else f"{paths[0]} +{len(paths) - 1}"
     if telemetry:
-        feeds.append(_telemetry(feeds, clock))
+        feeds.append(telemetry_beside(feeds, clock))
     return LiveSession(feeds, clock, name, lang, formats=formats)
 
 
-def _telemetry(feeds: Sequence[Feed], clock: Clock) -> Feed:
-    """The run's processes are those that write to what is watched: its files, or the pipe that we read."""
+def telemetry_beside(feeds: Sequence[Feed], clock: Clock) -> TelemetryFeed:
+    """What this machine tells of the run whose files these feeds follow. Its processes are those that write to what is
+    watched: its files, or the pipe that we read."""
     watched = list(feeds)
 
     def files() -> list[Path]:

@@ -10,9 +10,12 @@ from loramon.errors import UserError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from loramon.clock import Clock
     from loramon.i18n import Language
+    from loramon.jobs.attach import Attached
     from loramon.jobs.folder import Job
     from loramon.live import LiveSession
+    from loramon.telemetry import TelemetryFeed
 
 NAME = "attach"
 EXAMPLE = """examples:
@@ -29,6 +32,7 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser = sub.add_parser(NAME, help="the dashboard on a training that runs already",
                             epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("target", nargs="?", metavar="TARGET", help="PID, path or job:NAME; none: what is found")
+    parser.add_argument("--no-telemetry", action="store_true", help="leave this machine's GPUs alone")
     parser.add_argument("--no-record", action="store_true", help="keep no recording of what is seen")
     add_headless(parser)
     add_common(parser)
@@ -49,8 +53,22 @@ def run(args: argparse.Namespace) -> int:
         return show_job(found.job, args)
     for line in found.said:
         talk(line)
-    session = LiveSession(found.feeds, clock, found.name, lang, formats=formats(args))
+    feeds = [*found.feeds] if args.no_telemetry else [*found.feeds, telemetry_of(found, clock)]
+    session = LiveSession(feeds, clock, found.name, lang, formats=formats(args))
     return recorded(session, [args.target], "attach", args)
+
+
+def telemetry_of(found: Attached, clock: Clock) -> TelemetryFeed:
+    """What this machine tells of what was found."""
+    from loramon.jobs.identity import is_alive
+    from loramon.jobs.process import folder_of
+    from loramon.telemetry import live_telemetry
+    from loramon.watching import telemetry_beside
+
+    process = found.process
+    if process is None:
+        return telemetry_beside(found.feeds, clock)
+    return live_telemetry(clock, lambda: [process.pid] if is_alive(process) else [], folder_of(process.pid))
 
 
 def the_one(lang: Language) -> str:

@@ -15,7 +15,7 @@ from loramon.errors import UserError
 from loramon.feeds import Feed
 from loramon.i18n import Language, message
 from loramon.jobs.folder import Job, every_job, find_job
-from loramon.jobs.identity import identify, stat
+from loramon.jobs.identity import Identity, identify, stat
 from loramon.jobs.process import Output, command_of, event_folders, files_behind, folder_of, has_proc, output_of, owner_of, processes_of
 from loramon.jobs.process_feed import Followed, ProcessFeed
 from loramon.path_feed import PathFeed
@@ -26,12 +26,16 @@ EXIT_NOTHING = 3
 
 @dataclass
 class Attached:
-    """What was found. `job`: it is one of ours. `said`: what cannot be read and why, and what was found, a line each."""
+    """What was found. `job`: it is one of ours. `said`: what cannot be read and why, and what was found, a line each.
+
+    `process`: whose files these are, where it is known by its number.
+    """
 
     name: str
     feeds: list[Feed] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     job: Job | None = None
+    process: Identity | None = None
 
 
 Rung = Callable[[str, Clock, Language], "Attached | None"]
@@ -87,7 +91,7 @@ def _process(target: str, clock: Clock, lang: Language) -> Attached | None:
     logs = [Followed(each.path, f"{each.told} (deleted)" if each.is_deleted else each.told) for each in files.values() if each.path is not None]
     name = f"{pid} {Path(command[0]).name if command else found.name}"
     feed = ProcessFeed(name, identify(pid), logs, folders[-1:], clock, command, folder_of(pid))
-    attached = Attached(name, [feed])
+    attached = Attached(name, [feed], process=identify(pid))
     attached.said = [message("attach.reads", lang, path=sanitise(log.name)) for log in logs]
     attached.said += [message("attach.reads-events", lang, path=sanitise(str(folder))) for folder in folders[-1:]]
     attached.said += _reasons(pid, outputs, bool(logs), bool(folders), lang)

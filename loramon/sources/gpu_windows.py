@@ -41,7 +41,7 @@ class AdapterMemory:
         self.why = ""
 
     def start(self) -> None:
-        command = self._command or _found()
+        command = self._command or typeperf()
         if command is None:
             self.why = "telemetry.no-typeperf"
             return
@@ -112,6 +112,7 @@ def _column(cell: str) -> tuple[str, str] | None:
     return None if found is None else (found["adapter"], found["kind"].lower())
 
 
-def _found() -> list[str] | None:
+def typeperf() -> list[str] | None:
+    """How it is called here, also from within WSL; None where it is not there."""
     path = shutil.which("typeperf") or shutil.which("typeperf.exe") or shutil.which("/mnt/c/Windows/System32/typeperf.exe")
     return None if path is None else [path]
