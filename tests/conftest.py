@@ -13,4 +13,6 @@ sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 def _home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LORAMON_HOME", str(tmp_path_factory.mktemp("loramon-home")))
+        for name in ("COLUMNS", "LINES"):  # xdist gives its workers a width of 80
+            patch.delenv(name, raising=False)
         yield
