@@ -188,6 +188,8 @@ class Run:
                     self.tick_t_s.drop_last()
             self.tick_step.extend(step)
             self.tick_t_s.extend(t_s)
+        elif rows.t_from == "wall" and source != self.tick_source and known.any():
+            self.timeline.wall_span(float(rows.t_s[known].min()), float(rows.t_s[known].max()))
         self.timeline.rows(rows.t_from)
 
     def breaks(self) -> list[Break]:

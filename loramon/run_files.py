@@ -23,12 +23,19 @@ def read_configs(run: Run, files: Sequence[Path]) -> dict[Path, str]:
         config = read_config(path, run.trainer)
         if config.problem is not None:
             problems[path] = config.problem
+        if config.origin == "config" and _is_anothers(config.trainer, run.trainer):
+            continue
         if config.trainer is not None and run.trainer in (None, "tensorboard"):
             run.trainer = config.trainer
         for name, value in config.settings.items():
             run.put_setting(Setting(name, value, path.name, None, config.origin))
     name_the_family(run)
     return problems
+
+
+def _is_anothers(owner: str | None, trainer: str | None) -> bool:
+    """The file was given to another trainer than the one that ran; what is built on HF Trainer shares its keys."""
+    return owner not in (None, "hf-trainer", trainer) and trainer not in (None, "tensorboard", "hf-trainer")
 
 
 def read_command(run: Run, words: Sequence[str]) -> None:

@@ -28,6 +28,8 @@ MAX_LOOKED_INTO = 4
 MAX_LOOKED_INTO_BYTES = 2 << 30
 AFTER_END_S = 3600.0
 CLOCKS = ("wall", "stamp", "arrival")
+UNIX_S = 1e9
+"""A time of a series beyond this is Unix seconds, not a bar's."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class Saves:
             weights = save.weights
             if weights is None:
                 continue
-            if not left or weights.suffix != ".safetensors" or save.size_bytes > MAX_LOOKED_INTO_BYTES:
+            if not left or not save.size_bytes or weights.suffix != ".safetensors" or save.size_bytes > MAX_LOOKED_INTO_BYTES:
                 return save
             left -= 1
             if self._is_sound(save, weights):
@@ -149,11 +151,13 @@ def _steps_an_epoch(run: Run) -> float | None:
 
 
 def _step_at(run: Run) -> Callable[[float], int | None] | None:
-    """The step that the run had reached at a Unix time; None where its clock is not tied to the wall's."""
-    offset = run.timeline.offset_s
-    if offset is None or run.timeline.t_from not in CLOCKS or not run.tick_t_s.n:
-        return None
-    times, steps = run.tick_t_s.view, run.tick_step.view
+    """The step that the run had reached at a Unix time; None where no source ties its steps to the wall's clock."""
+    times, steps, offset = run.tick_t_s.view, run.tick_step.view, run.timeline.offset_s
+    if run.timeline.t_from not in CLOCKS or offset is None or not len(times):
+        series = run.best("loss")
+        if series is None or not len(series.t_s) or not series.t_s[-1] > UNIX_S:  # the event files' wall times
+            return None
+        times, steps, offset = series.t_s, series.step, 0.0
 
     def at(wall_s: float) -> int | None:
         t = wall_s - offset

@@ -47,10 +47,16 @@ class Timeline:
         if self.t_from is None:
             self.t_from = t_from
         if t_from in ("arrival", "wall"):
-            self.offset_s, self.error_s = 0.0, 0.1
+            if self.t_from == t_from:  # else the run's own axis is another source's: a bar's clock is not the wall's
+                self.offset_s, self.error_s = 0.0, 0.1
         elif self.offset_s is None and self._before_bar_s is not None:
             # the bar began no earlier than the last stamped line before it
             self.offset_s, self.error_s = self._before_bar_s, 60.0
+
+    def wall_span(self, first_s: float, last_s: float) -> None:
+        """Another source of the run wrote between these Unix times."""
+        self.first_wall_s = first_s if self.first_wall_s is None else min(self.first_wall_s, first_s)
+        self.last_wall_s = last_s if self.last_wall_s is None else max(self.last_wall_s, last_s)
 
     def wall_s(self, t_s: float | None) -> float | None:
         """Unix seconds of a time on the run's own axis, None where nothing ties it to the wall clock."""

@@ -45,3 +45,12 @@ def test_an_unknown_time_stays_unknown(t_s: float | None) -> None:
     line = Timeline()
     line.rows("wall")
     assert line.wall_s(t_s) is None
+
+
+def test_another_sources_wall_times_do_not_move_a_bars_clock() -> None:
+    line = Timeline()
+    line.rows("bar")
+    line.rows("wall")
+    line.wall_span(1.7e9, 1.7e9 + 60)
+    assert line.offset_s is None and line.wall_s(3.0) is None
+    assert (line.first_wall_s, line.last_wall_s) == (1.7e9, 1.7e9 + 60)

@@ -9,17 +9,17 @@ A copy is read.
 from __future__ import annotations
 
 import contextlib
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loramon.errors import UserError
 from loramon.events import Progress
 from loramon.sources.history import History, JobState, columns_of, number, whole
 from loramon.text import sanitise
+
+if TYPE_CHECKING:
+    import sqlite3
 
 LOSS_NAME = "loss_log.db"
 QUEUE_NAME = "aitk_db.db"
@@ -43,6 +43,10 @@ def is_sqlite(head: bytes) -> bool:
 @contextlib.contextmanager
 def _opened(path: Path, name: str) -> Iterator[sqlite3.Connection]:
     """A copy of the database and of what was written ahead of it. Raises UserError: `unreadable`, `corrupt`."""
+    import shutil
+    import sqlite3
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="loramon-") as folder:
         copy = Path(folder) / "copy.db"
         try:

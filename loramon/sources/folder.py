@@ -31,6 +31,9 @@ _CONFIG = re.compile(
     r"|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.json"
 )
 """Files that a trainer, its front end or its logger writes beside a run; what they say is weighed by their own keys."""
+_CONFIG_NEAR = re.compile(r"[\w.-]+\.(?:ya?ml|toml)|[\w-]*config[\w-]*\.json", re.I)
+NEAR_DEPTH = 1
+"""A configuration under a name of the user's own counts at the top of the run's folder, or one below."""
 _HISTORY = re.compile(r"loss_log\.db|run-[\w-]+\.wandb|wandb-summary\.json")
 _WANDB = re.compile(r"wandb|(?:offline-)?run-\d{8}_\d{6}-\w+")
 _IMAGE = re.compile(r".+\.(?:png|jpe?g|webp|gif|mp4)", re.I)
@@ -96,6 +99,8 @@ def walk(path: Path) -> Found:
                 found.configs.append(full)
             elif _HISTORY.fullmatch(file):
                 found.histories.append(full)
+            elif depth <= NEAR_DEPTH and save is None and _CONFIG_NEAR.fullmatch(file):
+                found.configs.append(full)
             elif file != "output.log" and any(_WANDB.fullmatch(part) for part in here.parts):
                 continue  # what wandb keeps of itself
             elif save is not None or is_cache(here.name):

@@ -196,3 +196,17 @@ def test_a_watched_folder_knows_its_saves_and_keeps_to_its_run(tmp_path: Path) -
     clock.advance(3)
     session.pump()
     assert [n.kind for n in session.notices] == ["several-runs"] and session.engine.run.progress.step == 60
+
+
+def test_a_configuration_beside_the_run_tells_what_the_log_does_not(tmp_path: Path) -> None:
+    mine = b'pretrained_model_name_or_path = "a/b"\nnetwork_module = "networks.lora"\nnetwork_dim = 24\n'
+    anothers = b"base_model: x/y\nadapter: lora\nlora_r: 99\nmicro_batch_size: 7\n"
+    put(tmp_path, {"train.log": kohya([0.1] * 40, total=40), "mine.toml": mine, "other.yaml": anothers, "deep/er/still.toml": b"network_dim = 3\n"})
+    d = diagnose(tmp_path).to_dict()
+    assert d["trainer"] == "kohya" and d["settings"]["rank"] == 24 and d["settings_from"]["rank"] == "mine.toml"
+
+
+def test_times_of_a_log_without_stamps_are_those_of_its_events(tmp_path: Path) -> None:
+    events = next((FIXTURES / "logs/musubi/healthy/run").rglob("events.out.tfevents.*"))
+    put(tmp_path, {"train.log": (FIXTURES / "logs/musubi/healthy.log").read_bytes(), "logs/a/network_train/" + events.name: events.read_bytes()})
+    assert str(diagnose(tmp_path).to_dict()["time"]["started"]).startswith("2026-11-22")
