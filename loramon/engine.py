@@ -81,11 +81,10 @@ class Engine:
 
     def feed(self, item: Chunk | SourceEvent | Sample | ProcessEvent, events_of: str | None = None) -> None:
         """Takes in one item, in order of arrival. `events_of`: the chunk belongs to the event files of this folder."""
-        if isinstance(item, GpuSample):
-            self.gpu.extend([item])
-            return
-        if isinstance(item, HostSample):
-            self.host.extend([item])
+        if isinstance(item, (GpuSample, HostSample)):
+            (self.gpu if isinstance(item, GpuSample) else self.host).extend([item])
+            if self.run.arrival_order:
+                self._ticker.pass_to(item)
             return
         if isinstance(item, SourceEvent):
             self._source_event(item)
@@ -101,6 +100,8 @@ class Engine:
         if item.t_s is not None and self.run.timeline.t_from == "arrival":
             self._ticker.until(item.t_s)  # silence ticks too, and before what broke it
         self._apply(self._read(lane, lane.feed(item)))
+        if self.run.arrival_order and item.t_s is None:
+            self._ticker.heard()
 
     def feed_gpu(self, samples: Sequence[GpuSample], has_clock: bool = True, platform: str | None = None) -> None:
         """Takes in the samples of a whole log, in order of time. `has_clock`: their times are a calendar's; `platform`:
@@ -148,6 +149,8 @@ class Engine:
 
     def _process_event(self, event: ProcessEvent) -> None:
         """The exit status that whoever waited for the process was told: behind all that it printed."""
+        if event.time_limit_end_s is not None:
+            self.readings.facts["time_limit_end_s"] = event.time_limit_end_s
         if event.change != "exited":
             return
         self.finish()

@@ -60,6 +60,7 @@ class ProcessEvent:
     """A process was started, attached to, seen to exit, or lost from sight (gone, and nobody saw how).
 
     `n_oom_kills`: how many processes of its cgroup the kernel killed for want of memory while it ran, where that is told.
+    `time_limit_end_s`: Unix time at which a scheduler will end it.
     """
 
     change: Literal["started", "attached", "exited", "lost"]
@@ -68,6 +69,7 @@ class ProcessEvent:
     signal: int | None = None
     t_s: float | None = None
     n_oom_kills: int | None = None
+    time_limit_end_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Readings:
         self.gpu = SampleColumns(GpuSample)
         self.host = SampleColumns(HostSample)
         self.has_clock = True
+        self.facts: dict[str, object] = {}
+        """What is known of the machine and its scheduler beside the readings."""
 
     @property
     def n(self) -> int:

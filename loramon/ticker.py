@@ -13,7 +13,8 @@ import numpy as np
 
 from loramon.detectors import TICK_DETECTORS
 from loramon.detectors.base import TickDetector, TickView
-from loramon.events import End, Failure, Told
+from loramon.detectors.hang_start import StartWatch
+from loramon.events import End, Failure, Sample, Told
 from loramon.readings import Readings
 from loramon.run import Run
 from loramon.switches import Switches, raised
@@ -41,6 +42,26 @@ class Ticker:
         self._detectors: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in switches.slow]
         self._next_s: float | None = None
         self._first_s = 0.0
+        self._start = StartWatch()
+
+    def pass_to(self, sample: Sample) -> None:
+        """Time passes: a reading was taken while the run is watched. Silence ticks by it, before the first step too."""
+        run = self._run
+        if not run.tick_t_s.n:
+            told = self._start.see(sample, run.progress.phase)
+            if told is not None:
+                self._tell(told)
+        elif (tied := run.timeline.tied()) is not None:
+            self.until(sample.t_s - tied[0])
+
+    def heard(self) -> None:
+        """The log grew while it is watched: its newest step was done no later than the newest reading was taken."""
+        run = self._run
+        told = self._start.heard()
+        if told is not None:
+            self._tell(told)
+        if run.tick_t_s.n and self._readings.n:
+            run.timeline.heard(self._readings.last_s() - float(run.tick_t_s.view[-1]))
 
     def last(self, beyond: bool) -> None:
         """The run ended: one more tick, which sees all but its newest two seconds. A later one would take a second
@@ -103,6 +124,7 @@ class Ticker:
         run = self._run
         facts: dict[str, object] = {name: word for name, word in self._readings.gpu.words.items() if name in ("driver_model", "platform")}
         facts |= {name: fact.value for name, fact in run.facts.items()}
+        facts |= self._readings.facts
         facts |= {"gpu_name": self._readings.gpu.words.get("name") or facts.get("gpu_name")}
         settings = {name: found.value for name, found in run.settings.items() if found.value is not None}
         if "optimizer" in settings:
@@ -111,6 +133,7 @@ class Ticker:
         fatal = any(isinstance(h.what, End) or (isinstance(h.what, Failure) and h.what.fatal and h.what.severity == "critical") for h in run.happenings)
         return TickView(
             0.0, run.tick_t_s.view[:0], run.tick_step.view[:0], run.breaks_t_s, facts=facts, settings=settings, trainer=run.trainer,
+            saves=[c.step for c in run.checkpoints if c.step is not None],
             ended=fatal or (step is not None and total is not None and step >= total > 0), progress=run.progress,
         )  # fmt: skip
 
@@ -120,7 +143,7 @@ class Ticker:
         n = int(np.searchsorted(steps, as_of_s, "right"))
         view = TickView(
             as_of_s, steps[:n], run.tick_step.view[:n], about.breaks_t_s, facts=about.facts, settings=about.settings,
-            trainer=about.trainer, ended=about.ended, progress=about.progress,
+            trainer=about.trainer, ended=about.ended, progress=about.progress, saves=about.saves,
         )  # fmt: skip
         if readings.n:
             offset = readings.offset_s(run.timeline, self._first_s)
@@ -132,5 +155,6 @@ class Ticker:
             if readings.host.t_s.n:
                 wall, view.host = readings.host.as_of(as_of_s + offset)
                 view.host_t_s = wall - offset
-        view.wall_offset_s = run.timeline.offset_s
+        tied = run.timeline.tied()
+        view.wall_offset_s = tied[0] if tied is not None else None
         return view

@@ -25,6 +25,7 @@ class Timeline:
         self.last_wall_s: float | None = None
         self.modified_offset_s: float | None = None
         """The same by the file's time of modification: the last bar was drawn when the file was last written."""
+        self.heard_offset_s: float | None = None
         self.aligned_by: TimeFrom | None = None
         """How readings of another source were put on this axis; None while there are none."""
         self._before_bar_s: float | None = None
@@ -64,6 +65,10 @@ class Timeline:
             return None
         return t_s + self.offset_s
 
+    def heard(self, offset_s: float) -> None:
+        """By when its newest step was seen, where the log is watched. What is read late makes it too large: the least counts."""
+        self.heard_offset_s = offset_s if self.heard_offset_s is None else min(self.heard_offset_s, offset_s)
+
     def tied(self) -> tuple[float, TimeFrom] | None:
         """(what is added for Unix time, how that is known); None where no clock tells.
 
@@ -75,4 +80,6 @@ class Timeline:
             if loose and modified is not None and 0 <= modified - offset <= self.error_s:  # type: ignore[operator]
                 return modified, "mtime"
             return offset, self.t_from if self.t_from in ("arrival", "wall") else "stamp"
+        if self.heard_offset_s is not None:
+            return self.heard_offset_s, "arrival"
         return None if modified is None else (modified, "mtime")

@@ -81,7 +81,8 @@ class TickView:
     `gpu`: GPU samples as columns by field name of `GpuSample`, NaN where absent, one row a sample of this run's GPU.
     `host`: samples of the host and the job's processes likewise, by field name of `HostSample`.
     `facts`: what is known of the platform (`driver_model`, `platform`) and the run; `settings` by the contract's names.
-    `progress`: where the log says that it is; `ended`: it has ended, by its own words or its total. `began_s`: when the log
+    `progress`: where the log says that it is; `ended`: it has ended, by its own words or its total. `saves`: the
+    steps at which weights were written. `began_s`: when the log
     says that the program was started, where clocks tell; `wall_offset_s` added to a time gives Unix time.
     """
 
@@ -98,6 +99,7 @@ class TickView:
     trainer: str | None = None
     progress: Progress = field(default_factory=Progress)
     ended: bool = False
+    saves: Sequence[int] = ()
     began_s: float | None = None
     wall_offset_s: float | None = None
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # NVML, nvmlClocksEventReasons
 SW_POWER_CAP, SW_THERMAL, HW_THERMAL, POWER_BRAKE, HW_SLOWDOWN = 0x4, 0x20, 0x40, 0x80, 0x8
+OWN = 0.5  # how sure it must be that the run computes on a GPU, where some are known
 IDLE_PCT, BUSY_PCT = 20.0, 70.0  # SageMaker's LowGPUUtilization: p5 below 10 and p95 above 70 is a sawtooth
 
 
@@ -74,7 +75,8 @@ def gpu_windows(view: TickView, from_s: float, to_s: float) -> dict[int, GpuWind
         return {}
     inside = in_training(view, view.gpu_t_s[lo:hi])
     columns = {k: v[lo:hi][inside] for k, v in view.gpu.items() if v.dtype.kind in "fiu"}
-    n = int(inside.sum())
+    columns = _of_run(columns)
+    n = len(next(iter(columns.values()))) if columns else 0
     index = columns.get("index")
     if n == 0:
         return {}
@@ -86,6 +88,15 @@ def gpu_windows(view: TickView, from_s: float, to_s: float) -> dict[int, GpuWind
         own = index == gpu
         out[int(gpu)] = _window({k: v[own] for k, v in columns.items()}, int(own.sum()))
     return out
+
+
+def _of_run(columns: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Only the readings of GPUs that this run is known to compute on; all where that is not known of any."""
+    of_run = columns.get("of_run")
+    if of_run is None:
+        return columns
+    own = of_run >= OWN
+    return {k: v[own] for k, v in columns.items()} if own.any() else columns
 
 
 def in_training(view: TickView, t_s: NDArray[np.float64]) -> NDArray[np.bool_]:

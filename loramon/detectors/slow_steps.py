@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loramon.detectors import data_starved, gpu_clock_low, gpu_wait, throttle_power, throttle_thermal, vram_foreign, vram_saturation
+from loramon.detectors import (
+    cpu_only,
+    data_starved,
+    gpu_clock_low,
+    gpu_wait,
+    offload_slow,
+    slow_for_this_gpu,
+    throttle_power,
+    throttle_thermal,
+    vram_foreign,
+    vram_no_headroom,
+    vram_saturation,
+)
 from loramon.detectors.gpu_window import GpuWindow, gpu_windows
 from loramon.detectors.slow_case import MIN_SAMPLES, Case, Weighed
 from loramon.detectors.step_speed import Rung, SlowStretch, StepSpeed
@@ -25,7 +37,8 @@ if TYPE_CHECKING:
 CAUSES: tuple[tuple[str, Callable[[Case], Weighed]], ...] = (
     (throttle_thermal.ID, throttle_thermal.weigh), (throttle_power.ID, throttle_power.weigh), (gpu_clock_low.ID, gpu_clock_low.weigh),
     (vram_saturation.ID, vram_saturation.weigh), (vram_foreign.ID, vram_foreign.weigh), (data_starved.ID, data_starved.weigh),
-    (gpu_wait.ID, gpu_wait.weigh),
+    (gpu_wait.ID, gpu_wait.weigh), (cpu_only.ID, cpu_only.weigh), (offload_slow.ID, offload_slow.weigh),
+    (vram_no_headroom.ID, vram_no_headroom.weigh), (slow_for_this_gpu.ID, slow_for_this_gpu.weigh),
 )  # fmt: skip
 
 PLAIN_RUNGS = (Rung(3.0, 27.0, 5), Rung(2.0, 50.0, 6), Rung(1.5, 100.0, 10))
@@ -40,6 +53,9 @@ LOOK_AGAIN_S, LOOK_AGAIN_SHARE = 5.0, 0.1  # the longer it lasts unexplained, th
 WITH_TELEMETRY_S = 75.0  # so long the causes have their say before nothing explains it
 SYMPTOMS = ("gpu-wait",)
 """Tells who waits; why the one that is waited for became slow is still open."""
+
+ECHOES = (vram_no_headroom.ID, slow_for_this_gpu.ID)
+"""Notes that say nothing more where a cause is known."""
 
 STANDING_EVERY_S = 30.0
 STANDING_S, STANDING_STEPS = 150.0, 6
@@ -165,6 +181,8 @@ class SlowSteps:
             return []
         case = Case(view, now, {}, None, since_s, _pace(view, since_s))
         weighed = [weigh(case) for _, weigh in CAUSES]
+        if any(w.sure is not None and w.severity != "note" for w in weighed):
+            weighed = [w for w in weighed if w.id not in ECHOES]
         told: list[Told] = []
         rivals = [w.against for w in weighed if w.against is not None]
         for w in weighed:

@@ -92,6 +92,13 @@ class Job:
         return Path(found) if isinstance(found, str) and found else None
 
     @property
+    def time_limit_end_s(self) -> float | None:
+        """Unix time at which Slurm will end the job (SLURM_JOB_END_TIME, Slurm 22.05 and later); None where nothing tells."""
+        environment = self.about.get("environment")
+        told = environment.get("SLURM_JOB_END_TIME") if isinstance(environment, dict) else None
+        return float(told) if isinstance(told, str) and told.isdigit() else None
+
+    @property
     def output(self) -> Path:
         return self.folder / OUTPUT
 

@@ -57,7 +57,8 @@ class JobFeed:
         if not self._told_start:
             self._told_start = True
             process = self.job.process
-            items.append(ProcessEvent("started", process.pid if process else None, t_s=self.job.started_s))
+            limit_s = self.job.time_limit_end_s
+            items.append(ProcessEvent("started", process.pid if process else None, t_s=self.job.started_s, time_limit_end_s=limit_s))
         self._look()
         new = self._file.poll(max_bytes)
         items += new
