@@ -14,14 +14,14 @@ import numpy as np
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
     from loramon.detectors.base import TickView
 
 ID = "disk-filling"
 GIB = 1 << 30
 EVERY_S = 30.0
-AROUND_S = 20.0
+AROUND_S, LONGEST_S = 20.0, 120.0
+KNOWN_SAVES = 3  # so many show whether old ones are deleted
 LEAST_BYTES = 1 << 20
 SPARE = 1.05  # a file system wants a little of its own
 
@@ -49,35 +49,53 @@ class DiskFilling:
             return []
         at_s, free = view.host_t_s[known], free[known]
         saved = [s for s in sorted(set(view.saves)) if view.step[0] <= s <= view.step[-1]]
-        sizes, steps = [], []
-        for step in saved:
-            moment = float(view.step_t_s[int(np.searchsorted(view.step, step, "left"))])
-            before, behind = free[at_s <= moment], free[(at_s > moment) & (at_s <= moment + 6 * AROUND_S)]
+        sizes, steps, levels = [], [], []
+        for step, later in zip(saved, [*saved[1:], None], strict=True):
+            moment = _moment(view, step)
+            until = min(moment + LONGEST_S, _moment(view, later)) if later is not None else moment + LONGEST_S
+            before, behind = free[at_s <= moment], free[(at_s > moment) & (at_s <= until)]
             if len(before) and len(behind) and at_s[-1] >= moment + AROUND_S:
-                sizes.append(float(before[-1] - behind.min()))
+                levels.append(float(behind.min()))
+                sizes.append(float(before[-1]) - levels[-1])
                 steps.append(step)
-        if not sizes or max(sizes) < LEAST_BYTES:
-            return []
-        every = round(float(np.median(np.diff(steps)))) if len(steps) > 1 else steps[0]
-        if every <= 0:
-            return []
-        size, left = max(sizes), float(free[-1])
-        cost = self._cost(view, at_s, free, steps, every) if len(steps) > 1 else size
-        total = view.progress.total_steps
-        fitting = int(max(0.0, left - SPARE * size) // cost) + 1 if left >= SPARE * size and cost > LEAST_BYTES else 0 if left < SPARE * size else None
-        if fitting is None:
-            return []
-        eta = steps[-1] + every * (fitting + 1)
-        if (total is not None and eta > total) or (total is None and left >= 2 * size):
-            return []
-        numbers = {"disk_free_gib": round(left / GIB, 2), "save_gib": round(size / GIB, 2), "eta_step": eta, "eta_low_step": max(steps[-1], eta - every),
-                   "eta_high_step": eta + every}  # fmt: skip
+        size = max(sizes, default=0.0)
+        every = round(float(np.median(np.diff(steps)))) if len(steps) > 1 else steps[0] if steps else 0
+        if size < LEAST_BYTES or every <= 0:
+            return self._enough(t_s, view)
+        eta = _full_at(steps, every, size, levels, view.progress.total_steps)
+        if eta is None:
+            return self._enough(t_s, view)
+        numbers = {"disk_free_gib": round(float(free[-1]) / GIB, 2), "save_gib": round(size / GIB, 2), "eta_step": eta,
+                   "eta_low_step": max(steps[-1], eta - every), "eta_high_step": eta + every}  # fmt: skip
         told = Told(ID, "warning", int(view.step[-1]), t_s, None, numbers, renews=self._told)
         self._told = True
         return [told]
 
-    def _cost(self, view: TickView, at_s: NDArray[np.float64], free: NDArray[np.float64], steps: list[int], every: int) -> float:
-        """Bytes that the disk loses from one save to the next."""
-        moments = [float(view.step_t_s[int(np.searchsorted(view.step, s, "left"))]) for s in (steps[0], steps[-1])]
-        first, last = (float(free[np.searchsorted(at_s, m, "right") - 1]) for m in moments)
-        return (first - last) / max(1.0, (steps[-1] - steps[0]) / every)
+    def _enough(self, t_s: float, view: TickView) -> list[Told]:
+        resolved, self._told = self._told, False
+        return [Told(ID, "warning", int(view.step[-1]), t_s, None, {}, resolves=True)] if resolved else []
+
+
+def _full_at(steps: list[int], every: int, size: float, levels: list[float], total: int | None) -> int | None:
+    """The step of the first save that does not fit; None where all that are to come do, or where that cannot be told.
+
+    `levels`: free bytes behind each of the saves at `steps`; what the newest took of it is what one costs by now.
+    """
+    left = levels[-1]
+    if left < SPARE * size:
+        eta = steps[-1] + every
+    elif len(steps) < KNOWN_SAVES:
+        if left >= 2 * size:
+            return None  # whether old saves are deleted shows later
+        eta = steps[-1] + 2 * every
+    else:
+        cost = (levels[-2] - left) / max(1.0, (steps[-1] - steps[-2]) / every)
+        if cost < LEAST_BYTES:
+            return None
+        eta = steps[-1] + every * (int((left - SPARE * size) // cost) + 2)
+    return None if total is not None and eta > total else eta
+
+
+def _moment(view: TickView, step: int) -> float:
+    """The time at which this step was done."""
+    return float(view.step_t_s[int(np.searchsorted(view.step, step, "left"))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loramon.detectors.slow_case import Case, Weighed, against, found, pct, ratio
+from loramon.detectors.throttle_thermal import HOT_C
 
 ID = "gpu-clock-low"
 REASON_SHARE = 0.2
@@ -19,6 +20,8 @@ def weigh(case: Case) -> Weighed:
         before = case.earlier(gpu) if case.slow is not None else None
         busy = (now.utilization_pct is None or now.utilization_pct >= BUSY_PCT) and (now.idle_share or 0.0) <= IDLE_SHARE
         explained = max(now.held_back_share or 0.0, now.power_cap_share or 0.0) > REASON_SHARE
+        if now.thermal_share is None and now.temperature_c is not None and now.temperature_c >= HOT_C:
+            explained = True  # no reason is logged, but heat is one
         kept = ratio(now.clock_mhz, before.clock_mhz if before else None)
         asleep = now.pstate is not None and now.pstate > MAX_PSTATE
         share = kept if kept is not None else now.clock_share

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from loramon.detectors.gpu_window import gpu_windows, pauses
+from loramon.detectors.gpu_window import GpuWindow, gpu_windows, pauses
 from loramon.detectors.spill_evidence import may_spill
 from loramon.events import Told
 
@@ -30,6 +30,7 @@ FULL, FULL_S, FULL_STEPS = 0.92, 600.0, 100.0
 """A full card that spins may also be one whose memory spills, where the driver does that: its steps take up to 150 times
 as long (15 reports)."""
 MIN_GAPS = 5
+LOOK_AGAIN = 1.03
 SETTLED_S = 8.0  # readings from so long behind the last step on: clocks are not that exact
 MIN_SAMPLES = 5
 IDLE_PCT, SPIN_PCT, SPIN_MEMORY_PCT = 10.0, 85.0, 8.0
@@ -53,6 +54,8 @@ class Hang:
 
     def __init__(self) -> None:
         self._told_at: float | None = None
+        self._before: tuple[float, dict[int, GpuWindow]] = (-1.0, {})
+        self._looked_s = 0.0
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""
@@ -67,8 +70,14 @@ class Hang:
         silent_s = view.as_of_s - last_s
         if silent_s < LEAST_S or view.ended or len(view.step_t_s) <= MIN_GAPS:
             return []
+        if self._before[0] != last_s:
+            self._before = (last_s, gpu_windows(view, float(view.step_t_s[0]), last_s))
+            self._looked_s = 0.0
         usual_s, patience = patience_s(view)
-        state, numbers = gpu_state(view, last_s)
+        if silent_s < patience or silent_s < self._looked_s * LOOK_AGAIN:
+            return []
+        self._looked_s = silent_s
+        state, numbers = gpu_state(view, last_s, self._before[1])
         if state == "gone":
             return []
         announced = bool(view.breaks_t_s) and view.breaks_t_s[-1] >= last_s
@@ -101,10 +110,9 @@ def patience_s(view: TickView) -> tuple[float, float]:
     return float(np.median(own)), max(LEAST_S, FACTOR * float(np.quantile(own, QUANTILE)), LONGEST_FACTOR * float(gaps.max()))
 
 
-def gpu_state(view: TickView, last_s: float) -> tuple[State, dict[str, object]]:
+def gpu_state(view: TickView, last_s: float, before: dict[int, GpuWindow]) -> tuple[State, dict[str, object]]:
     """What the run's GPUs do since its last step, against what they did before."""
     now = gpu_windows(replace(view, breaks_t_s=()), last_s + SETTLED_S, view.as_of_s)  # whatever else is done now
-    before = gpu_windows(view, float(view.step_t_s[0]), last_s)
     if not now or any(w.n < MIN_SAMPLES for w in now.values()):
         return "unknown", {}
     states: list[State] = []

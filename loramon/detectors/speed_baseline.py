@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 EDGE_QUANTILE = 0.9  # nearly all cells of a slow stretch lie above what a tenth of the healthy ones reach
 BLOCK_CELLS = 5
-BLOCK_QUANTILE = 0.98  # and its middle above what healthy blocks of cells reach: a loaded machine wobbles for minutes
+BLOCK_QUANTILE = 0.98  # and its median above what healthy blocks of cells reach: a loaded machine wobbles for minutes
 BEYOND_BLOCKS = math.log(1.15)
 BLOCK_SIGMAS, SIGMA_BLOCKS = 4.0, 8  # beyond their own noise, once there are enough of them to know it
 

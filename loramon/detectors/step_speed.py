@@ -94,7 +94,7 @@ class StepSpeed:
         self._old: list[float] = []  # ln seconds a step, sorted
         self._old_s, self._old_steps = 0.0, 0
         self._block: list[float] = []
-        self._old_blocks: list[float] = []  # midmeans of BLOCK_CELLS consecutive cells, sorted
+        self._old_blocks: list[float] = []  # medians of BLOCK_CELLS consecutive cells, sorted
         self._recent: list[_Cell] = []
         self._held: Baseline | None = None  # while a slow stretch lasts
 
@@ -193,7 +193,7 @@ class StepSpeed:
         insort(self._old, cell.ln_sec)
         self._block.append(cell.ln_sec)
         if len(self._block) == BLOCK_CELLS:
-            insort(self._old_blocks, midmean(sorted(self._block)))
+            insort(self._old_blocks, sorted(self._block)[BLOCK_CELLS // 2])
             self._block.clear()
         self._old_s += cell.took_s
         self._old_steps += cell.n_steps
@@ -288,7 +288,7 @@ class StepSpeed:
         recent = [c.ln_sec for c in earlier]
         values = sorted([*self._old, *recent])
         runs = [sorted(recent[i : i + BLOCK_CELLS]) for i in range(len(recent) - BLOCK_CELLS + 1)]
-        return baseline_of(values, sorted([*self._old_blocks, *(midmean(r) for r in runs)]))
+        return baseline_of(values, sorted([*self._old_blocks, *(r[BLOCK_CELLS // 2] for r in runs)]))
 
     def _stretch(self, base: float, level: float) -> SlowStretch:
         """Walks back to where the steps became slow, half the way from `base` up to the `level` of now; one quick cell

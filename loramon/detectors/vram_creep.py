@@ -1,7 +1,7 @@
 """`vram-creep`: GPU memory grows with the steps, and when it will be full.
 
 Medians of equal blocks of steps; most of them have to lie above the one before, and the second half has to grow like the
-whole: an allocator that takes more at the first large image, or a cache that fills, grows by few jumps or ever more slowly.
+first: an allocator that takes more at the first large image, or a cache that fills, grows by few jumps or ever more slowly.
 The slope is Theil and Sen's, its interval Sen's by Kendall's variance (Sen 1968). Sampling and saving are left out.
 """
 
@@ -27,7 +27,7 @@ BLOCKS, RISING = 12, 8
 MIN_BLOCK_SAMPLES = 3
 MIN_RISE_SHARE, MIN_RISE_BYTES = 0.02, 160 << 20
 JUMP_OF_MEAN = 0.15  # of the mean growth a block: less is no growth
-LATER_HALF = 0.5
+LATER_HALF = 0.6  # of the slope of the first: what grows ever more slowly fills up by itself
 Z_95 = 1.96
 USABLE = 0.985  # of the card; the allocator gives up a little before it is full
 GONE_AFTER = 4
@@ -140,7 +140,8 @@ def trend_of(step: NDArray[np.int64], used: NDArray[np.float64], total: float | 
     if int((np.diff(y) > JUMP_OF_MEAN * rise / (BLOCKS - 1)).sum()) < RISING:
         return None
     slope, low, high = theil_sen(x, y)
-    if low <= 0 or theil_sen(x[BLOCKS // 2 :], y[BLOCKS // 2 :])[0] < LATER_HALF * slope:
+    half = BLOCKS // 2
+    if low <= 0 or theil_sen(x[half:], y[half:])[0] < LATER_HALF * theil_sen(x[:half], y[:half])[0]:
         return None
     return Trend(slope, low, high, float(np.median(y - slope * x)) + slope * float(step[-1]))
 
