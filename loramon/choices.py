@@ -57,9 +57,19 @@ def of_paths(groups: Iterable[list[str]], within: Path | None = None) -> list[Ch
         if within is not None:
             with contextlib.suppress(ValueError):
                 name = str(Path(paths[0]).relative_to(within))
-        written = [s for path in paths if (s := _written_s(Path(path))) is not None]
-        found.append(Choice("paths", name, tuple(paths), moved_s=max(written, default=None)))
+        found.append(Choice("paths", name, tuple(paths), moved_s=max(filter(None, (_written_s(Path(path)) for path in paths)), default=None)))
     return found
+
+
+def runs_in(folder: Path) -> list[Choice]:
+    """The runs of a folder, newest first; empty where it holds one at most, or is none."""
+    try:
+        source = discover(folder)
+    except (UserError, OSError):
+        return []
+    if not source.others or source.root is None:
+        return []
+    return of_paths([[str(run)] for run in (source.root, *(other.path for other in source.others))], within=folder)
 
 
 def brief_of(recording: Path) -> dict[str, Any]:
@@ -76,8 +86,9 @@ def brief_of(recording: Path) -> dict[str, Any]:
 
 
 def _written_s(path: Path) -> float | None:
+    """Unix time at which the file, or the newest one just below the folder, was last written to."""
     try:
-        return path.stat().st_mtime
+        return max(each.stat().st_mtime for each in ((path, *path.iterdir()) if path.is_dir() else (path,)))
     except OSError:
         return None
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from fixture_logs import LOGS
 
-from loramon.choices import of_paths, trainings
+from loramon.choices import of_paths, runs_in, trainings
 from loramon.clock import ManualClock
 from loramon.report.choices import columns
 
@@ -51,3 +52,12 @@ def test_a_choice_is_named_within_its_folder_and_safe_to_show(here: Path) -> Non
     name, state, where, age = columns(choice, ManualClock(hostile.stat().st_mtime + 90).now_s(), "en")
     assert name.startswith("one/") and "\x1b" not in name and "\x07" not in name
     assert (state, where, age) == ("", "", "1 min 30 s ago")
+
+
+def test_the_runs_of_a_folder_are_choices_newest_first(here: Path) -> None:
+    os.utime(here / "two" / "train.log", (1e9, 1e9))
+    os.utime(here / "one" / "train.log", (2e9, 2e9))
+    for name in ("a.log", "b.log", "job.out", "job.err"):
+        (here / name).unlink()
+    assert [(choice.name, choice.target) for choice in runs_in(here)] == [("one", (str(here / "one"),)), ("two", (str(here / "two"),))]
+    assert runs_in(here / "one") == [] and runs_in(here / "events") == [] and runs_in(here / "nowhere") == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from loramon.commands.headless import add_headless, is_headless
 from loramon.commands.options import add_common, formats, language
 from loramon.errors import UserError
+from loramon.text import sanitise
 
 NAME = "watch"
 EXAMPLE = """examples:
@@ -40,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
     """0 where standard input or the training ended; 1 where `--fail-on` was reached; 130 after Ctrl-C."""
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
-    from loramon.choices import of_paths, trainings
+    from loramon.choices import of_paths, runs_in, trainings
 
     groups = trainings(args.paths)
-    if len(groups) == 1:
+    if len(groups) == 1 and (is_headless(args) or len(args.paths) > 1 or not runs_in(Path(args.paths[0]))):
         return show_paths(args.paths, args)
     if is_headless(args) or "-" in args.paths:
         several = ", ".join(" + ".join(group) for group in groups)
@@ -51,7 +53,13 @@ def run(args: argparse.Namespace) -> int:
     from loramon.commands.choosing import look_at
     from loramon.i18n import message
 
-    return look_at(lambda: of_paths(groups), args, message("home.several", language(args)))
+    lang = language(args)
+    if len(groups) > 1:
+        return look_at(lambda: of_paths(groups), args, message("home.several", lang))
+    # the folder itself first: it shows its newest run, and goes over to one that begins later
+    folder = args.paths[0]
+    title = message("home.runs", lang, source=sanitise(folder, 60))
+    return look_at(lambda: runs_in(Path(folder)), args, title, of_paths([[folder]])[0])
 
 
 def show_paths(paths: list[str], args: argparse.Namespace) -> int:
