@@ -92,6 +92,8 @@ def trainer_of_command(argv: Sequence[str]) -> str | None:
     if "run.py" in names and any(word.endswith((".yaml", ".yml", ".json")) for word in argv):
         return "ai-toolkit"
     flags = {word.partition("=")[0] for word in argv}
+    if "--network_module" in flags:  # a script under a name of its own, or in a variable
+        return "musubi" if "--dit" in flags else "kohya"
     if any(name.endswith(".py") for name in names) and flags & {"--per_device_train_batch_size", "--lora_r", "--output_dir"}:
         return "hf-trainer"
     return None

@@ -52,7 +52,7 @@ def trainer_of(document: Document) -> str | None:
         return "diffusers"
     if "pretrained_model_name_or_path" in last and last & {"network_module", "network_dim", "LoRA_type", "train_data_dir", "dataset_config"}:
         return "kohya"
-    if "network_module" in last or any(k.endswith("subsets.image_dir") for k in keys):
+    if "network_module" in last or (document.kind == "json" and "LoRA_type" in top) or any(k.endswith("subsets.image_dir") for k in keys):
         return "kohya"
     if any(k in ("datasets.image_directory", "datasets.video_directory", "datasets.image_jsonl_file", "datasets.video_jsonl_file") for k in keys):
         return "musubi"

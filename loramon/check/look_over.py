@@ -18,6 +18,7 @@ from loramon.check.dataset import Folder, folders_of
 from loramon.check.dataset_rules import amounts_of, dataset_findings
 from loramon.check.facts import facts_of
 from loramon.check.notice import Notice
+from loramon.check.options import option_notices
 from loramon.check.paths import is_this_machine, path_notices
 from loramon.check.plan import Plan, found_at
 from loramon.check.rule import Rule, rules
@@ -153,6 +154,7 @@ def look_over(plan: Plan, lang: Language = "en", pace_s: float | None = None) ->
     card = card_of(situation)
     notices = [
         *path_notices(plan, settings, weights),
+        *option_notices(plan),
         *_rule_notices(plan, situation),
         *_conflict_notices(plan, situation),
         *dataset_findings(plan, settings, folders),

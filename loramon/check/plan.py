@@ -6,6 +6,7 @@ What is read here is read by the same table as a run's settings (`loramon.settin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ _EMPTY = ("", None)
 _SD_SCRIPTS = ("/train_network.py", "\\train_network.py", "train_db.py", "fine_tune.py")
 """sd-scripts that train Stable Diffusion 1 and, with --v2, 2 (kohya-ss/sd-scripts docs/train_network.md)."""
 _WIDEST = 240
+UNRESOLVED = re.compile(r"\$\{?\w+(?:\[[@*]\])?\}?|%\w+%|\$\(.*\)")
+"""A variable that is set elsewhere: its value is not known, and a list of options may stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,8 @@ class Plan:
     def is_whole(self) -> bool:
         """Whether all that is said of the training was read: no file of settings is missing, and it is more than a data set."""
         named = {s.value for s in self.stated if s.setting == "dataset_config"}
-        excerpt = any("..." in word for word in self.words)
-        return not excerpt and not set(self.unread) - named and any(s.setting == "base_model" or s.key in ("dit", "model.type") for s in self.stated)
+        unknown = any("..." in word or UNRESOLVED.fullmatch(word) for word in self.words)
+        return not unknown and not set(self.unread) - named and any(s.setting == "base_model" or s.key in ("dit", "model.type") for s in self.stated)
 
     def where(self, *settings: str) -> Where | None:
         """The place that counts for the first of these settings that is written anywhere."""
@@ -196,6 +199,9 @@ def _flags(words: list[Word], trainer: str | None, file: str | None) -> Iterator
         where = Where(file, first.line if file is not None else None, shown)
         name = (table.matches(flag.name, trainer) if trainer else None) or flag.name
         known = table.read(name, flag.value, trainer) if trainer else None
+        if known is not None and UNRESOLVED.search(flag.value):
+            switch = table.read(name, "true", trainer or "")
+            known = (known[0], switch[1] if switch is not None and switch[1] is not None and switch[1] != "true" else None)
         yield Stated(name, _plain(flag.value), where, *(known or (None, None)))
 
 
