@@ -37,8 +37,12 @@ _CUT_TAIL = re.compile(rb"[A-Za-z_][\w ./-]{0,31}(?:=[-+.\w]{0,16})?\s*")
 """What a narrow terminal leaves of the last postfix item: a name, perhaps the start of its value."""
 
 # What launchers and supervisors put before each chunk of a rank's output: torchrun --tee `[default0]:`, accelerate and
-# torch `[rank0]:`, fluxgym `[2026-11-22 14:06:22] [INFO] `, `docker logs -t` an ISO stamp, docker compose `name-1  | `.
-_PREFIX = re.compile(rb"(?:\[[^\[\]]{1,48}\]:? ?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]*(?:Z|[-+]\d\d:?\d\d)? |[\w.-]{1,40}-\d+ +\| )+")
+# torch `[rank0]:`, fluxgym `[2026-11-22 14:06:22] [INFO] `, `docker logs -t` an ISO stamp, docker compose `name-1  | `;
+# and what viewers and forums put before each line: its number, a quote's mark.
+_PREFIX = re.compile(
+    rb"(?:\s*(?:> ?)+| {0,6}\d{1,7}(?: ?\| ?|[:.] +|:(?=\D|$)|  +)|\s*\[[^\[\]]{1,48}\]:? ?"
+    rb"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]*(?:Z|[-+]\d\d:?\d\d)? |[\w.-]{1,40}-\d+ +\| )+"
+)  # fmt: skip
 _RANK = re.compile(rb"(?:\[(?:default|rank)\d+\]:\s*)+")
 _LOG_WORDS = re.compile(rb"(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL|Traceback|\{)\b|.*Warning: ")
 _PLAIN_NAME = re.compile(rb"[\w ./#,-]{1,40}")
@@ -126,6 +130,12 @@ def _amount(text: bytes) -> tuple[int, bool] | None:
     return (int(scaled), True) if scaled < MAX_COUNT else None
 
 
+def without_prefix(frame: bytes) -> bytes:
+    """A frame without what launchers, supervisors and pastes put before it."""
+    prefix = _PREFIX.match(frame)
+    return frame[prefix.end() :] if prefix is not None else frame
+
+
 def name_of(head: bytes) -> bytes | None:
     """The bar's description, from the raw bytes before its percentage; None if these are foreign text.
 
@@ -138,7 +148,7 @@ def name_of(head: bytes) -> bytes | None:
 
 @lru_cache(maxsize=1024)
 def _name_of(head: bytes) -> bytes | None:
-    rest = head[m.end() :] if (m := _PREFIX.match(head)) else head
+    rest = without_prefix(head)
     if not rest.strip():
         return b""
     if len(rest) > MAX_DESC_BYTES or _LOG_WORDS.match(rest):

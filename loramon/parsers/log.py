@@ -10,6 +10,7 @@ from loramon.catalogue.match import Catalogue
 from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, Stamp, TrainerSeen
 from loramon.lines import Region
 from loramon.parsers import generic
+from loramon.parsers.bar_grammar import without_prefix
 from loramon.parsers.bars import SEPARATOR, BarScanner, Scanned
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.one_launch import OneLaunch
@@ -160,7 +161,8 @@ class LogParser:
     def _look_for_sign(self, scanned: Scanned, at: int) -> None:
         """Names the trainer where this frame's bar is one that it alone draws."""
         self._now.signed.add(int(scanned.bar[at]))
-        frame = SEPARATOR.split(self._region[int(self._within[at]) :][:MAX_FRAME_BYTES], 1)[0]
+        start = int(self._within[at])
+        frame = without_prefix(SEPARATOR.split(self._region[start : start + MAX_FRAME_BYTES], maxsplit=1)[0])
         for known in PROFILES:
             if any(sign.pattern.match(frame) for sign in known.signs):
                 self.seen(known.name, Place(self.source, int(scanned.offset[at])), sanitise(frame))

@@ -20,8 +20,8 @@ _PIECES = tuple(
         r"\s*(?:>\s?)+(?=\S)",                                                       # quoted when pasted
         r"\s*\[(?:rank|default|RANK[ :]?)(?P<rank>\d+)\]:? ?",                       # torch excepthook, torchrun --tee
         rf"{DATE} +{LEVEL}\s+",                                                      # rich, first record of a second
-        rf" {{19,21}}{LEVEL}\s+",                                                    # rich, further records
-        rf"\d\d:\d\d:\d\d-\d{{6}} {LEVEL}\s+",                                       # kohya_ss GUI
+        rf" {{19,29}}{LEVEL}\s+",                                                    # rich, further records
+        rf"\s{{0,4}}\d\d:\d\d:\d\d-\d{{6}} {LEVEL}\s+",                                       # kohya_ss GUI
         rf"(?P<us>\d\d/\d\d/\d{{4}} \d\d:\d\d:\d\d) - {LEVEL} - [\w.]+ - ",          # diffusers, accelerate
         rf"\[{LEVEL}\|{DATE}\] [\w.]+(?::\d+)? >> ",                                 # LLaMA-Factory
         rf"\[{LEVEL}\|[\w.]+:\d+\] {DATE}(?:,\d+)? >> ",                             # transformers' own format
@@ -29,7 +29,7 @@ _PIECES = tuple(
         rf"{DATE}(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)? ?[-|:]? ?(?:\[?{LEVEL}\]?)?[ :|-]*(?:\[\w+\] )?(?:\(\w+\) )?",
         rf"{LEVEL}:[\w.]+:",                                                         # logging.BASIC_FORMAT
         r"\[?(?P<glog>[IWEF])\d{4} \d\d:\d\d:\d\d(?:\.\d+)? (?:\d+ )?[^\]]*\] ",     # glog
-        rf"{LEVEL}[: ]\s*(?=\S)",
+        rf" ?{LEVEL}[: ]\s*(?=\S)",
         r"\[(?:transformers|STDERR|STDOUT)\] ?",
     )
 )
@@ -63,7 +63,7 @@ def peel(text: str) -> Peeled:
             if found.get("rank") is not None:
                 rank = int(found["rank"])
             if wall_s is None and (stamp := found.get("date") or found.get("us")):
-                wall_s = _wall(stamp)
+                wall_s = wall_of(stamp)
             if piece in _PIECES[2:4]:
                 rich = True
             text = text[match.end():]
@@ -76,7 +76,7 @@ def peel(text: str) -> Peeled:
 
 
 @lru_cache(maxsize=64)
-def _wall(stamp: str) -> float | None:
+def wall_of(stamp: str) -> float | None:
     """Unix seconds of a printed time, read as local; None where it is none (`2026-13-45`)."""
     try:
         if stamp[2] == "/":  # MM/DD/YYYY

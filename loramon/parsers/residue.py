@@ -15,9 +15,10 @@ from loramon.lines import Region
 from loramon.parsers.bars import Segment
 from loramon.parsers.base import Rule
 from loramon.parsers.command import DUMPING_TRAINERS, Dump, settings_in
+from loramon.parsers.outer import Outer, Stripped
 from loramon.parsers.plain import plain_point
 from loramon.parsers.points import Point
-from loramon.parsers.prefix import FILE_COLUMN, peel
+from loramon.parsers.prefix import FILE_COLUMN, peel, wall_of
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
 from loramon.parsers.shapes import Shapes
@@ -31,14 +32,19 @@ _OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Error", b"Exception",
                  b'  File "', b"--", b"above exception", b"Original Traceback", b"inputs:", b"labels:",
                  b"label_ids:", b'": ')  # fmt: skip
 _STAMP = re.compile(rb"\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d:\d\d")
-_RICH_HEAD = re.compile(rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d| {19,21}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
-_RICH_REST = re.compile(rb" {26,}\S")
+_RICH_HEAD = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d| {19,29}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
+_RICH_RAW = re.compile(rb"(?:\d\d:\d\d:\d\d| {19}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
+_RICH_REST = re.compile(r" {26,}\S")
+_PREFIX_BYTES = 100
 _RECORD = ("{'loss'", "{'train_runtime'", "{'eval_loss'")
 # LLaMA-Factory ff6d4d12 data/processor/*.py print_data_example
 _QUOTE = re.compile(r"(?:\w+_)?(?:inputs|labels):|((?:\w+_)?(?:label_ids|input_ids):)")
 _MESSAGE_COLUMN = 29
 """Where rich begins the message: behind the time and the level (rich 14 RichHandler, time and level columns)."""
 MAX_JOINED_LINES = 80
+MIN_WRAPPED = 40
+MAX_BROKEN = 8
+"""A dict line that a paste broke has so few pieces."""
 MAX_LINE_CHARS = 65536
 """Commands with every flag are long, and their exit status stands at the end."""
 
@@ -74,8 +80,13 @@ class Residue:
         self._unknown = Shapes()
         self._tracebacks = Tracebacks(catalogue, listener.failure)
         self._quoting = False
+        self._open_dict: tuple[str, Place, Stripped] | None = None
+        """A dict line that a paste broke before its end."""
+        self._n_joined = 0
         self._record: list[str] = []
         self._record_place = Place(source, 0, 1)
+        self._record_outer = Stripped("")
+        self._outer = Outer()
         self._before = ""
         self._dump = Dump()
         self.taught_lines: dict[str, int] = {}
@@ -83,7 +94,7 @@ class Residue:
 
     def is_dull(self, segment: Segment) -> bool:
         """True for a segment that can mean nothing: it is counted and needs no place among the bars."""
-        if self._record or self._quoting or self._tracebacks.busy or self._formats:
+        if self._record or self._quoting or self._tracebacks.busy or self._formats or self._open_dict is not None:
             return False
         data = segment.data
         if data.startswith(b"{'"):
@@ -92,7 +103,7 @@ class Residue:
         if self._dull.again(shape):
             self._before = ""
             return True
-        if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_HEAD.match(data):
+        if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_RAW.search(data, 0, _PREFIX_BYTES):
             return False
         if data[:1] in (b" ", b"{", b"}") and self._to.trainer in DUMPING_TRAINERS:
             return False
@@ -102,19 +113,37 @@ class Residue:
 
     def segment(self, segment: Segment, region: Region) -> None:
         """One segment, in order of the source."""
-        data = segment.data
         place = Place(self.source, region.place(segment.offset), segment.line)
+        whole = sanitise(segment.data, MAX_LINE_CHARS)
+        outer = self._outer.strip(whole, segment.line)
+        text = outer.text
         if self._record:
-            if _RICH_REST.match(data) and len(self._record) < MAX_JOINED_LINES:
-                self._record.append(sanitise(data).strip())
+            if _RICH_REST.match(text) and len(self._record) < MAX_JOINED_LINES:
+                self._record.append(text.strip())
                 return
             self.end_record()
-        if _RICH_HEAD.match(data):
-            self._record, self._record_place = [sanitise(data)], place
+        if _RICH_HEAD.match(text):
+            self._record, self._record_place, self._record_outer = [text], place, outer
             return
-        text = sanitise(data, MAX_LINE_CHARS)
-        if not self._taught(text, place):
-            self._line(text, place)
+        if not self._taught(whole, place) and not self._broken_dict(text, place, outer):
+            self._line(text, place, outer)
+
+    def _broken_dict(self, text: str, place: Place, outer: Stripped) -> bool:
+        """True for a piece of a dict line that was wrapped when it was pasted: it is read when its brace closes."""
+        if self._open_dict is None:
+            if len(text) < MIN_WRAPPED or "}" in text or not text.lstrip().startswith(_RECORD):
+                return False
+            self._open_dict, self._n_joined = (text, place, outer), 0
+            return True
+        begun, place, outer = self._open_dict
+        self._n_joined += 1
+        whole = begun + text
+        if "}" in text or self._n_joined >= MAX_BROKEN:
+            self._open_dict = None
+            self._line(whole, place, outer)
+        else:
+            self._open_dict = (whole, place, outer)
+        return True
 
     def _taught(self, text: str, place: Place) -> bool:
         """True for a line whose format the user taught."""
@@ -133,6 +162,9 @@ class Residue:
     def finish(self) -> None:
         """The source ended, or was quiet for long: what waited for more lines is whole."""
         self.end_record()
+        if self._open_dict is not None:
+            (text, place, outer), self._open_dict = self._open_dict, None
+            self._line(text, place, outer)
         self._tracebacks.finish()
 
     @property
@@ -147,39 +179,42 @@ class Residue:
     @property
     def is_waiting(self) -> bool:
         """The newest record, or a traceback, may have more lines."""
-        return bool(self._record) or self._tracebacks.busy
+        return bool(self._record) or self._tracebacks.busy or self._open_dict is not None
 
     def end_record(self) -> None:
         """No more lines of the newest record come: what it says is told now."""
         parts, self._record = self._record, []
         if not parts:
             return
-        place = self._record_place
+        place, outer = self._record_place, self._record_outer
         head = peel(parts[0])
+        rank = head.rank if head.rank is not None else outer.rank
         if head.wall_s is not None:
             self._to.payload(Stamp(head.wall_s, place), place)
         if head.message.startswith("[Dataset"):
             # the dump of the dataset is one record of many lines, each a setting of its own
             for part in (head.message, *parts[1:]):
-                self._message(part, part, place, head.rank)
+                self._message(part, part, place, rank)
         else:
-            self._message(_unwrapped(head.message.rstrip(), parts), parts[0], place, head.rank)
+            self._message(_unwrapped(head.message.rstrip(), parts), parts[0], place, rank)
 
-    def _line(self, text: str, place: Place) -> None:
+    def _line(self, text: str, place: Place, outer: Stripped) -> None:
         if text.lstrip("> ").startswith(("{'", '{"')) or any(mark in text for mark in _RECORD):
             record = parse_record(text, place)
             if record is not None and self._to.record(record):
                 return
         peeled = peel(text)
-        if peeled.wall_s is not None:
-            self._to.payload(Stamp(peeled.wall_s, place), place)
+        wall_s = peeled.wall_s if peeled.wall_s is not None or outer.stamp is None else wall_of(outer.stamp)
+        rank = peeled.rank if peeled.rank is not None else outer.rank
+        if wall_s is not None:
+            self._to.payload(Stamp(wall_s, place), place)
         if self._quotes(peeled.message, peeled.level is not None):
             return
-        if self._tracebacks.line(peeled.message, place, peeled.rank, self._before):
+        if self._tracebacks.line(peeled.message, place, rank, self._before):
             self._before = ""
             self._in_traceback(text, place)
             return
-        self._message(peeled.message, text, place, peeled.rank, peeled.wall_s)
+        self._message(peeled.message, text, place, rank, wall_s)
 
     def _quotes(self, message: str, is_log_record: bool) -> bool:
         """True inside a training example that the trainer prints: its words are the dataset's, not the trainer's."""
@@ -217,6 +252,8 @@ class Residue:
             if literal not in words:
                 continue
             match = rule.pattern.match(message) or (rule.pattern.match(text) if text is not message else None)
+            if match is None and message[:1] == " ":  # indented as a whole, where it was pasted
+                match = rule.pattern.match(message.lstrip())
             if match is None:
                 continue
             known = True

@@ -28,7 +28,16 @@ _BOX = re.compile(r"^\s*[╭│╰├]")
 _CARETS = re.compile(r"^[\s^~]*$")
 MAX_FRAMES = 60
 _ALLOCATE, _TABLE = "Tried to allocate", "Allocation on device"
+_COMMAND = "CalledProcessError"
+_ENDED = re.compile(r"(?:exit status -?\d+|died with <Signals\.\w+: \d+>|died with unknown signal \d+)\.\s*$")
+"""CPython 3.11 subprocess.py CalledProcessError.__str__"""
+_FIGURES = re.compile(r"allocated by PyTorch|Free \(according to")
 MAX_MESSAGE_LINES = 12
+MIN_WIDTH = 60
+PREFIX_COLUMNS = 8
+"""A quote's mark or a rank stood before the first line only."""
+MAX_REJOINED_LINES = 80
+"""A launcher's error message holds the whole command: thousands of characters."""
 
 
 @dataclass(slots=True)
@@ -47,6 +56,11 @@ class _Open:
     waits: Match | None = None
     close: bool = False
     """The line before was one of its frames."""
+    width: int = 0
+    padding: int = 0
+    """Columns of the exception's own line, and of the blanks at its end."""
+    indent: int = 0
+    """Blanks before its own lines: it was pasted into an indented block."""
 
     def whole_message(self) -> str:
         """The message's lines as one text. Where it was wrapped in a paste, a full line was broken amid a word."""
@@ -54,6 +68,14 @@ class _Open:
             return "\n".join(self.message)
         width = len(self.message[1]) if len(self.message) > 1 else 0
         return "".join(part if i == 0 or len(part) == width else part + " " for i, part in enumerate(self.message))
+
+    def is_full(self) -> bool:
+        """Its newest line is as long as the exception's first one: where a terminal breaks, the next goes on with it."""
+        return self.width >= MIN_WIDTH and (len(self.message) == 1 or len(self.message[-1]) == max(len(self.message[1]), self.width))
+
+    def rejoined(self) -> str:
+        """The message without the breaks that a terminal of this width put in."""
+        return self.message[0] + " " * self.padding + "".join(self.message[1:])
 
 
 class Tracebacks:
@@ -85,19 +107,23 @@ class Tracebacks:
             if not self._links:
                 self._chain += 1
             self._links = False
-            self._open[rank] = _Open(place, harmless=self._catalogue.harmless_traceback(text[:at].strip() or line_before))
+            harmless = self._catalogue.harmless_traceback(text[:at].strip() or line_before)
+            self._open[rank] = _Open(place, harmless=harmless, indent=0 if text[:at].strip() else at)
             return True
         state = self._open.get(rank)
         if state is None:
             if _CHAIN.match(text.strip()):
                 self._links = True
                 return True
-            if text.startswith("  File ") and (frame := _FRAME.match(text)) is not None and frame[3]:
+            if text.startswith("  ") and (frame := _FRAME.match(text)) is not None and frame[3]:
                 # the header was lost: half a traceback, pasted, or kept by wandb's output.log
-                self._open[rank] = _Open(place, [text.strip()], close=True)
+                self._open[rank] = _Open(place, [text.strip()], close=True, indent=len(text) - len(text.lstrip()) - 2)
                 return True
             return False
-        return self._grow(state, text, place, rank)
+        if not state.frames and _FRAME.match(text) is not None:
+            state.indent = max(0, len(text) - len(text.lstrip()) - 2)  # the header may be glued to a bar
+        cut = state.indent
+        return self._grow(state, text[cut:] if cut and text[:cut].isspace() else text, place, rank)
 
     def _grow(self, state: _Open, text: str, place: Place, rank: int | None) -> bool:
         stripped = text.strip()
@@ -123,6 +149,7 @@ class Tracebacks:
             match = _EXCEPTION.match(stripped)
             if match is not None and (_KNOWN_KIND.match(match["kind"]) or (state.close and match["kind"].rpartition(".")[2][0].isupper())):
                 self._exception(state, match, stripped, place, rank)
+                state.width, state.padding = len(text), len(text) - len(text.rstrip())
                 return True
             # another rank's or a logger's line in between
             state.close = False
@@ -140,6 +167,8 @@ class Tracebacks:
         found = self._catalogue.exception(state.kind, state.message[0], tuple(state.frames))
         if found is not None and found.row.id == "oom-vram" and ((_ALLOCATE in text and "capac" not in text) or _TABLE in text):
             state.waits = found  # wrapped when it was pasted, or a table: the figures stand in the lines below
+        elif found is not None and state.kind.endswith(_COMMAND) and len(text) >= MIN_WIDTH and _ENDED.search(text) is None:
+            state.waits = found  # likewise: how the command ended stands below
         elif found is not None:
             self._tell(state, found, rank)
 
@@ -160,14 +189,19 @@ class Tracebacks:
         if said is not None and said.row.traceback == "precedes" and not said.row.fatal and not state.told:
             del self._open[rank]  # the trainer caught it, and says so
             return False
+        is_command = (state.kind or "").endswith(_COMMAND)
+        goes_on = (not state.told and state.is_full() and len(state.message) < MAX_REJOINED_LINES and len(text) <= state.width + PREFIX_COLUMNS
+                   and (is_command or len(state.message) > 1 or not _looks_new(stripped)))  # fmt: skip
         limit = 4 if state.waits is None else 8
         belongs = text[0] in " \t" or (len(state.message) < limit and not state.told and not _looks_new(stripped))
-        if belongs and len(state.message) < MAX_MESSAGE_LINES:
-            state.message.append(stripped if state.waits is None else text)
+        if goes_on or (belongs and len(state.message) < MAX_MESSAGE_LINES):
+            state.message.append(text if goes_on or state.waits is not None else stripped)
             if not state.told:
                 whole = state.whole_message()
                 found = self._catalogue.exception(state.kind or "", whole, tuple(state.frames))
-                if found is not None and (state.waits is None or "allocated by PyTorch" in whole or "Free (according to" in whole):
+                if goes_on and not state.is_full() and (found is None or is_command):
+                    found = self._catalogue.exception(state.kind or "", whole := state.rejoined(), tuple(state.frames))
+                if found is not None and (state.waits is None or (_ENDED if is_command else _FIGURES).search(whole) is not None):
                     self._tell(state, found, rank)
             return True
         self._close(rank)
