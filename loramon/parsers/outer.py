@@ -23,7 +23,7 @@ _PIECES = tuple(
     )
 )
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
-_NUMBER = re.compile(r" {0,6}(\d{1,7})(?:[:.|]? {1,3}\| ?|[:.] |  ?|[:.|](?=\D|$)|$)")
+_NUMBER = re.compile(r" {0,6}(\d{1,7})(?:[:.|]? {1,3}\| ?|[:.] |  ?|:|[.|](?=\D|$)|$)")
 _FIRST = frozenset("> [0123456789")
 MAX_PIECES = 4
 
