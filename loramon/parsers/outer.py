@@ -49,6 +49,7 @@ class Outer:
         """The line as its author wrote it. `line`: its number in the source, counted from 1."""
         stamp: str | None = None
         rank: int | None = None
+        numbered = False
         for _ in range(MAX_PIECES):
             if not text or (text[0] not in _FIRST and " | " not in text[:70] and not text.endswith(" |")):
                 break
@@ -58,8 +59,9 @@ class Outer:
                 continue
             match = next((m for piece in _PIECES if (m := piece.match(text)) is not None), None)
             if match is None:
-                if (number := _NUMBER.match(text)) is None or not self._numbers(int(number[1]), line):
+                if numbered or (number := _NUMBER.match(text)) is None or not self._numbers(int(number[1]), line):
                     break
+                numbered = True
                 text = text[number.end() :]
                 continue
             if match.re.groups and match["rank"] is not None:
