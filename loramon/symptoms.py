@@ -8,6 +8,7 @@ from loramon.excerpt import Excerpts
 from loramon.failures import failures_of
 from loramon.run import Run
 from loramon.series import Series
+from loramon.witnesses import call_witnesses
 
 PASSED = {"loss-nan": "loss-nan-transient", "loss-divergence": "loss-spike"}
 """What it is called once it came back."""
@@ -52,6 +53,8 @@ def _finding(run: Run, log: AlarmLog, id: str, excerpts: Excerpts | None) -> Fin
     )  # fmt: skip
     if id == "loss-nan":
         _place_nan(run, log, finding)
+    if id in ("loss-nan", "loss-divergence"):
+        call_witnesses(run, finding)
     finding.evidence = _evidence(run, finding, told, excerpts)
     finding.excluded = list(told.excluded)
     eta = told.numbers.get("eta_step")
