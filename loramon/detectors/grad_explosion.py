@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 
 from loramon.detectors.base import SeriesInfo, SeriesScan
-from loramon.detectors.rise_scan import RiseScan, Tuning
+from loramon.detectors.rise_scan import RiseScan
+from loramon.detectors.tuning import Tuning
 from loramon.events import LossKind
 
 ID = "grad-explosion"

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from loramon.detectors import recovered
 from loramon.detectors.base import SeriesInfo, SeriesScan
-from loramon.detectors.rise_scan import RiseScan, Tuning
+from loramon.detectors.rise_scan import RiseScan
+from loramon.detectors.tuning import Tuning
 from loramon.events import LossKind
 
 ID = "loss-divergence"

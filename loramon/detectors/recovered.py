@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from loramon.columns import GrowingColumn
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.outlook import Outlook
-from loramon.detectors.rise_scan import RiseScan, Tuning
+from loramon.detectors.rise_scan import RiseScan
+from loramon.detectors.tuning import Tuning
 from loramon.events import LossKind, Rows, Told
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ Method (E. S. Page, "Continuous inspection schemes", Biometrika 41, 1954, on win
   S = max(0, S + z - k), where k leaves out a quarter of a standard deviation, any rise that is too small to matter, and
   what the reference itself is unsure of.
 * Told at S > threshold where the stretch since S was last zero lies high enough and its *low* values rose too: broken
-  weights add to every step, while odd batches and new data lift some of them.
+  weights add to every step, while odd batches and new data lift some of them. Where the level is still below that of the
+  first rows, at twice the threshold.
 * The first 128 rows have a test of their own (`start_rise`).
 
 Once told, two windows in a row at the confirming height make it critical; two in a row at the old level take it back,
@@ -19,7 +20,6 @@ and the test goes on. Non-finite, zero and negative values say nothing of the le
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from loramon.detectors.log_history import BLOCK, LogHistory
 from loramon.detectors.outlook import Outlook, rows_needed, smallest_ratio
 from loramon.detectors.robust import Level, level_of, quantile, shrunk, to_log
 from loramon.detectors.start_rise import CHECK_AT, start_rise
+from loramon.detectors.tuning import Tuning
 from loramon.events import LossKind, Rows, Severity, Told
 
 SLACK = 0.25
@@ -53,36 +54,13 @@ STRETCH_MAX = 512
 """Newest rows of a long stretch whose quantiles are compared."""
 BACK = math.log(1.15)
 """Taken back at 1.15 times the old level or less (and a standard error)."""
+BEGIN_ROWS: dict[LossKind, int] = {"step": 30, "interval": 6, "running": 30}
+"""A LoRA begins as the base model, so these rows show what is lost by learning nothing. A level below them is no broken
+model: memorised data that come up again, or new data, raise the loss up to there."""
 FRESH_ROWS = 100
 """Rows needed after a rise was taken back, or a schedule began anew, before they make a reference of their own."""
 BENIGN = math.log(4.0)
 """How far harmless switches of data, objective or learning rate were seen to move a level."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What differs between one kind of series and another.
-
-    `threshold`: the sum at which it is told, in standard deviations. `min_shift`: ln of a rise that is none however
-    little noise there is. `anchored`: the reference stays at the lowest one so far. `min_effect`: ln of the mean rise of the stretch
-    below which nothing is told. `prior_scale`: standard deviation of ln(value) believed before it is measured.
-    `inflation_free`: variance inflation that twenty blocks of independent rows show by chance; what is beyond it counts
-    as real. `skip_rows`: rows left out at the beginning. `confirmed`: ln of the rise that makes it critical; None:
-    never. `confirm_rows`: rows of a window. `start_threshold`: standard errors of the start test; None: no such test.
-    `soft_floor`: added to each value before the logarithm.
-    """
-
-    threshold: float
-    min_shift: float
-    anchored: bool
-    min_effect: float
-    prior_scale: float
-    inflation_free: float
-    skip_rows: int
-    confirmed: float | None
-    confirm_rows: int
-    start_threshold: float | None
-    soft_floor: float
 
 
 class RiseScan:
@@ -104,6 +82,7 @@ class RiseScan:
         self._ref: Level | None = None
         self._mean = self._scale = self._k = self._most = 0.0
         self._lowest = math.inf
+        self._at_begin: float | None = None  # level of the first rows
         self._refresh_at = MIN_ROWS
         self._ref_from = 0  # the reference takes no row before this one
         self._begin = 0  # row at which the present schedule began
@@ -200,7 +179,7 @@ class RiseScan:
             if n == self._stretch + 1:
                 self._stretch_step = int(view.step[row])
             rise += y - mean
-            if total > self._threshold and self._stands_out(n, rise):
+            if total > self._threshold and self._stands_out(n, total, rise):
                 self._since = self._stretch_step
                 self._tell(rise / (n - self._stretch), view, row, out)
                 total = rise = 0.0
@@ -215,6 +194,8 @@ class RiseScan:
             return
         if end - begin < MIN_ROWS:
             return
+        if self._tuning.anchored and self._at_begin is None and n >= BEGIN_ROWS[self._kind]:
+            self._at_begin = float(self._past.rows(0, BEGIN_ROWS[self._kind]).mean())
         ref = self._ref = level_of(self._past.rows(begin, end))
         noise = max(MIN_SCALE, shrunk(ref.scale, ref.n, self._tuning.prior_scale, PRIOR_ROWS))
         self._scale = noise * math.sqrt(max(1.0, ref.inflation / self._tuning.inflation_free))
@@ -246,9 +227,11 @@ class RiseScan:
         a_row = (self._last_step - self._past.step(0)) / max(1, self._n - 1) if self._n else 1.0
         return Outlook(seen >= at, self._last_step + math.ceil(max(0, at - seen) * max(a_row, 1.0)), ratio, scale)
 
-    def _stands_out(self, n: int, rise: float) -> bool:
+    def _stands_out(self, n: int, total: float, rise: float) -> bool:
         """Whether the stretch up to row n is high enough, in its low losses too."""
         rows = n - self._stretch
+        if self._at_begin is not None and total <= 2.0 * self._threshold and self._mean + rise / rows < self._at_begin:
+            return False
         if rise <= self._tuning.min_effect * rows or n < self._look_at or self._ref is None:
             return False
         ordered = np.sort(self._past.rows(max(self._stretch, n - STRETCH_MAX), n))
