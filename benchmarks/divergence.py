@@ -76,7 +76,9 @@ def series(run: dict[str, Any], form: str, make_logs: ModuleType) -> list[Series
 # ---------------------------------------------------------------- ours and theirs
 
 
-def ours(detectors: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence())) -> Teller:
+def ours(detectors: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence()), warnings_only: bool = False) -> Teller:
+    """Our detectors; `warnings_only`: without what is only good to know."""
+
     def tell(shown: list[Series]) -> list[int]:
         restarts = [at for _, rows in shown if rows.tag == "lr" for at in LrRestarts().scan(rows)]
         out = []
@@ -84,7 +86,7 @@ def ours(detectors: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence())) 
             for detector in detectors:
                 if detector.fits(info):
                     out += scan_between(detector.start(info), rows, restarts)
-        return [t.step - 1 for t in out if not t.resolves and t.step is not None]
+        return [t.step - 1 for t in out if not t.resolves and t.step is not None and not (warnings_only and t.severity == "note")]
 
     return tell
 

@@ -18,7 +18,7 @@ from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.recovered import RecoveredScan
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import Batch, Chunk, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, SourceEvent, Told
+from loramon.events import Batch, Chunk, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, Setting, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
@@ -27,6 +27,10 @@ from loramon.run import TICKS, Run, Session
 from loramon.sources.tfevents import ScalarColumns
 from loramon.switches import Switches, raised
 from loramon.ticker import Ticker
+
+LOSS_SETTINGS = frozenset({"resolution", "frames", "batch_size", "prediction_type", "timestep_sampling", "flow_shift", "min_snr_gamma",
+                           "noise_offset", "num_images", "repeats"})  # fmt: skip
+"""Settings of the data and the objective: where a run prints another value of one amid its steps, the loss starts anew."""
 
 END_SEQ = 1 << 40
 """The exit status comes behind everything that was printed."""
@@ -200,6 +204,8 @@ class Engine:
             run.breaks_t_s += batch.breaks_t_s
             # before the events, which came behind these rows: what a tick knows must not depend on how bytes were cut
             self._ticker.until(math.inf)
+            if any(isinstance(event.payload, Setting) and self._moves_the_loss(event.payload) for event in batch.events):
+                self._boundary(batch.source, "objective")
             run.apply(batch, by_tags=batch.source in self.events)
             for event in batch.events:
                 for told in self._seen(event):
@@ -221,6 +227,18 @@ class Engine:
                 continue
             if self.switches.overran(self.run, detector.name, began_s):
                 self._see.remove(detector)
+
+    def _moves_the_loss(self, found: Setting) -> bool:
+        """Whether the run says amid its steps that it goes on with other data or another objective."""
+        held = self.run.settings_seen.get(found.name, {}).get(found.read_from)
+        begun = self.run.progress.step is not None and self.run.progress.step > 0
+        return begun and found.origin == "log" and found.name in LOSS_SETTINGS and held is not None and held.value != found.value
+
+    def _boundary(self, source: str, why: str) -> None:
+        """What follows in this source is not comparable with what came before."""
+        for (name, _, _), scan in self._scans.items():
+            if name == source and scan is not None:
+                scan.boundary(why)
 
     def _restarts_in(self, batch: Batch) -> list[int]:
         """Bytes at which the learning rate begins anew; series without a row in this batch are told at once."""
