@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from loramon.fix.proposal import Proposal
 
 NAME = "diagnose"
+CURVE_COLUMNS = 2000
 SIDE_BY_SIDE = 4
 """So many paths are read on all cores; fewer are read before the other processes have started."""
 
@@ -39,7 +40,8 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
     parser.add_argument("--fix", action="store_true", help="also print the run's own command line or settings with the first remedy done, as a diff")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="one JSON object a line, one for each PATH")
-    how.add_argument("--format", choices=("text", "short"), default="text", help="a page (default) or one line for each PATH")
+    how.add_argument("--format", choices=("text", "short", "md", "html"), default="text",
+                     help="a page (default), one line for each PATH, Markdown, or one HTML page that needs nothing else")  # fmt: skip
     how.add_argument("--summary", action="store_true", help="one line for each PATH, and how many of each verdict")
     parser.add_argument("--unknown", action="store_true", help="the commonest shapes of lines that loramon does not know: what to send with a report")
     add_common(parser)
@@ -50,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     """2 where a source was unreadable or usage wrong; else 1 for a warning or critical finding; else 0."""
     if args.telemetry and len(args.paths) > 1:
         raise UserError("usage", "--telemetry belongs to one PATH; give one log at a time")
+    if args.format == "html" and len(args.paths) > 1:
+        raise UserError("usage", "--format html makes one page; give one PATH (md takes several)")
     if args.paths.count("-") > 1:
         raise UserError("usage", "standard input can be read once only; give - once")
     status = 0
@@ -165,6 +169,9 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace, proposal: Proposal | N
             said["fix"] = proposal.to_dict()
         print(line(said), flush=True)
         return
+    if args.format in ("md", "html") and not (args.summary or args.unknown):
+        sys.stdout.write(_marked_up(diagnosis, args.format))
+        return
     import shutil
 
     from loramon.report.text import Style, page, short
@@ -184,3 +191,21 @@ def _show(diagnosis: Diagnosis, args: argparse.Namespace, proposal: Proposal | N
         sys.stdout.write("\n" + fix_page(proposal, style))
     if not one_line and len(args.paths) > 1:
         print()
+
+
+def _marked_up(diagnosis: Diagnosis, form: str) -> str:
+    """Markdown, or a page with the picture of the loss."""
+    from loramon.report.markup import html_page, markdown
+
+    d = diagnosis.to_dict()
+    if form == "md":
+        return markdown(d, diagnosis.lang) + "\n"
+    import numpy as np
+
+    from loramon.report.picture import loss_picture
+
+    loss = diagnosis.run.best("loss")
+    steps, values = (np.array(column) for column in loss.curve(CURVE_COLUMNS)) if loss is not None and loss.n_rows else (None, None)
+    titles = {f["id"]: f["title"] for f in d["findings"]}
+    marks = [(a["id"], a["severity"], a["step"], titles.get(a["id"], "")) for a in d["alarms"] if a["step"] is not None]
+    return html_page(d, diagnosis.lang, loss_picture(steps, values, marks, diagnosis.lang))
