@@ -46,7 +46,7 @@ def test_the_recording_of_a_job_holds_its_card_its_processes_and_its_output(home
 
 def test_a_driver_that_hangs_holds_up_neither_the_job_nor_its_recording(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_driver(monkeypatch, tmp_path, lines(RTX_4090) + "-1 hang 1\n")
-    job = start("hung", *training(tmp_path / "run", 8, 0.2))
+    job = start("hung", *training(tmp_path / "run", 15, 0.2))
     found = samples(job)
     assert whole(job, tmp_path / "run") and job.ending is not None and job.ending.status == 0
     assert found and all(isinstance(s, HostSample) for s in found)
