@@ -88,7 +88,7 @@ class AmdSampler:
         if all(sample.memory_used_bytes is None for sample in out):
             raise Failing("telemetry.gpu-lost")
         now_s = self._clock.monotonic_s()
-        if now_s - self._weighed_s >= WEIGH_EVERY_S:
+        if now_s - self._weighed_s >= WEIGH_EVERY_S or not self._run.knows:
             self._weighed_s = now_s
             self._run.weigh(out, now_s)
         return [self._run.marked(sample) for sample in out]

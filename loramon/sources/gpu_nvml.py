@@ -157,8 +157,8 @@ class NvmlSampler:
                 out.append(self._lost(card, t_s))
             except DriverGone as gone:
                 raise _why(gone.code) from None
-        if slow:
-            self._run.weigh([sample for sample in out if sample is not None], now_s)
+        if slow or not self._run.knows:
+            self._run.weigh(out, now_s)
         return [self._run.marked(sample) for sample in out]
 
     def _lost(self, card: Card, t_s: float) -> GpuSample:

@@ -105,12 +105,16 @@ class RunGpus:
             if sample.utilization_gpu_pct is not None:
                 self._loads.setdefault(key, deque(maxlen=N_LOADS)).append(sample.utilization_gpu_pct)
         if not self._run.pids:
-            self._sure = {}
-            return
+            return  # not seen yet; or it has ended, and what was its card still is
         if any(self._listed.get(key) for key in keys):
             self._sure = {key: LISTED if self._listed.get(key) else 0.0 for key in keys}
             return
         self._sure = self._by_environment(samples, now_s) or self._by_number(keys) or self._by_load(keys)
+
+    @property
+    def knows(self) -> bool:
+        """There is an opinion."""
+        return bool(self._sure)
 
     def marked(self, sample: GpuSample) -> GpuSample:
         """The sample with how sure it is that it is of this run's card."""

@@ -40,7 +40,7 @@ def test_the_recording_of_a_job_holds_its_card_its_processes_and_its_output(home
     cards = [s for s in found if isinstance(s, GpuSample)]
     host = [s for s in found if isinstance(s, HostSample)]
     assert len(cards) >= 4 and {(s.index, s.power_w, s.pcie_rx_bytes_per_s is not None) for s in cards[-2:]} == {(0, 401.0, True), (1, 401.0, True)}
-    assert [s.of_run for s in cards[-2:]] == [0.0, 0.95]  # told by the job's own environment
+    assert [s.of_run for s in cards[-2:]] == [0.0, 0.95]  # told by the job's own environment, and kept behind its end
     assert len(host) >= 2 and any((s.job_n_processes or 0) >= 1 and (s.job_rss_bytes or 0) > 1 << 20 for s in host)
 
 
