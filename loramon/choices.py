@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loramon.errors import UserError
+from loramon.jobs.find import FoundTraining, trainings_found
 from loramon.jobs.folder import Job, every_job
 from loramon.sources.discover import discover, pair
 
-Kind = Literal["job", "paths"]
+Kind = Literal["job", "process", "paths"]
 RECENT = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One training. `target`: the job's folder, or the paths that `watch` takes.
+    """One training. `target`: the job's folder, the process' number, or the paths that `watch` takes.
 
     `is_running`: known to run now. `moved_s`: Unix time at which something last happened to it, None where unknown.
     `brief`: `trainer`, `verdict`, `primary`, `progress` as its recorder last knew them; empty where nobody recorded it.
@@ -35,11 +36,20 @@ class Choice:
 
 
 def choices_here() -> list[Choice]:
-    """The jobs of this user: those that run first, then the most recent others, newest first."""
+    """What runs here first: the jobs of this user, then trainings that were started otherwise; then the most recent jobs
+    that ended. Each newest first."""
     jobs = every_job()
     running = [job for job in jobs if job.state() in ("running", "starting")]
     ended = [job for job in jobs if job not in running][:RECENT]
-    return [of_job(job, job in running) for job in (*running, *ended)]
+    own = frozenset(process.pid for job in running for process in (job.process, job.keeper) if process is not None)
+    found = [of_process(training) for training in reversed(trainings_found(own))]
+    return [*(of_job(job, True) for job in running), *found, *(of_job(job, False) for job in ended)]
+
+
+def of_process(found: FoundTraining) -> Choice:
+    """A training that was started otherwise, named after the folder it works in."""
+    folder = found.folder.name if found.folder is not None else ""
+    return Choice("process", f"{folder or found.trainer} ({found.pid})", (str(found.pid),), True, brief={"trainer": found.trainer})
 
 
 def of_job(job: Job, is_running: bool) -> Choice:

@@ -46,7 +46,7 @@ def farewell(session: LiveSession, words: Words) -> str:
         return words.say("quit-recording")
     if session.ended or session.diagnosis().said.status in ("completed", "crashed", "killed", "interrupted"):
         return words.say("quit-ended")
-    return f"{words.say('quit-live')}\n{words.say('quit-again', name=clean(session.name))}"
+    return f"{words.say('quit-live')}\n{words.say('quit-again', again=clean(session.again))}"
 
 
 def _talk(text: str) -> None:

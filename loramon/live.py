@@ -6,6 +6,7 @@ The dashboard and `--headless` stand on the same `LiveSession`: whoever shows it
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,6 +65,8 @@ class LiveSession:
         self.lang: Language = lang
         self.is_recording = is_recording
         self.recording_note = ""
+        self.again = f"watch {shlex.quote(name)}"
+        """What is typed behind `loramon` to see it again."""
         self.tap: Tap | None = None
         """Where what is taken in is recorded."""
         self.engine = Engine(arrival_order=True, formats=formats)

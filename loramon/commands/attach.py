@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from loramon.commands.headless import add_headless, show
 from loramon.commands.options import add_common, formats, language
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         talk(line)
     feeds = [*found.feeds] if args.no_telemetry else [*found.feeds, telemetry_of(found, clock)]
     session = LiveSession(feeds, clock, found.name, lang, formats=formats(args))
+    session.again = f"attach {shlex.quote(args.target or '')}".strip()
     return recorded(session, [args.target], "attach", args)
 
 

@@ -51,6 +51,11 @@ def _show(chosen: Choice | None, path: str, args: argparse.Namespace) -> int:
         from loramon.jobs.folder import Job
 
         return show_job(Job(Path(chosen.target[0])), args)
+    if chosen is not None and chosen.kind == "process":
+        from loramon.commands import attach
+
+        args.target = chosen.target[0]
+        return attach.run(args)
     from loramon.commands.watch import show_paths
 
     return show_paths(list(chosen.target) if chosen is not None else [path], args)

@@ -12,8 +12,8 @@ EXAMPLE = """examples:
   loramon              the dashboard of the training that runs here; the list where several run, or none
   loramon | cat        the list as plain lines
 
-`loramon` alone is `loramon home`. It lists what `loramon run` started; a training that was started otherwise is looked at
-with `loramon attach PID` or `loramon watch PATH`.
+`loramon` alone is `loramon home`. It finds what `loramon run` started, and trainings that were started otherwise by the
+command lines of known trainers; of others: loramon attach PID, loramon watch PATH.
 """
 
 

@@ -29,6 +29,8 @@ def state(choice: Choice, lang: Language) -> str:
         words.append(f"{MARKS[verdict]} {message(f'verdict.{verdict}', lang)}")
     if choice.kind == "job":
         words.append(state_words(Job(Path(choice.target[0])), lang))
+    elif choice.kind == "process":
+        words.append(message("home.started-otherwise", lang))
     return ", ".join(words)
 
 
