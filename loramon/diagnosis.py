@@ -296,9 +296,9 @@ def weigh(engine: Engine, name: str, lang: Language, excerpts: Excerpts, fresh: 
         if last:
             saves.place(run)
             saves.tell(said.findings, said.status)
-        settings = settings_of(run)
+        settings, machine = settings_of(run), _machine(engine, run)
         for finding in said.findings:
-            finding.remedies = advise(finding, settings, run.trainer, {**facts_of(run, said), **finding.numbers})
+            finding.remedies = advise(finding, settings, run.trainer, {**machine, **facts_of(run, said), **finding.numbers})
         opinions.append((run, said))
     run, said = opinions[-1]
     earlier = [(r, o) for r, o in opinions[:-1] if r.progress.step is not None or o.findings]
@@ -321,6 +321,13 @@ def _recognised_by(run: Run, excerpts: Excerpts) -> Evidence | None:
     if place.line is None:  # a redraw of a bar: its line is counted when it is asked for
         return excerpts.evidence(place.source, place.offset, None)
     return evidence_of(place, run.trainer_text, None)
+
+
+def _machine(engine: Engine, run: Run) -> dict[str, object]:
+    """What advice asks of the machine: by the log's own words before those of the readings beside it."""
+    names = ("platform", "driver_model")
+    told: dict[str, object] = {name: engine.gpu.words[name] for name in names if name in engine.gpu.words}
+    return told | {name: run.facts[name].value for name in names if name in run.facts}
 
 
 def _learning_rate_of_curve(run: Run) -> None:

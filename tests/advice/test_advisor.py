@@ -279,3 +279,18 @@ def test_no_remedy_is_old_foreign_to_the_trainer_or_in_conflict(trainer):
                 assert r.flag is None, where
             if r.suggested is not None and is_on(r.suggested):
                 assert conflict_of(r.setting, r.suggested, situation) is None, where
+
+
+class TestSaturation:
+    def test_wsl_is_told_that_the_policy_has_no_effect_there(self):
+        assert "wsl-lower-memory" in rows("vram-saturation", facts={"platform": "wsl"})
+        assert "wsl-lower-memory" not in rows("vram-saturation", facts={"platform": "windows"})
+
+    def test_samples_are_switched_off_where_there_are_any(self):
+        assert by_setting(advice("vram-saturation", {"sample_every": 100}))["sample_every"].flag == "--sample_every_n_steps"
+        assert "sample_every" not in by_setting(advice("vram-saturation", {}))
+
+    def test_a_paged_optimizer_is_the_one_way_to_spill_on_linux(self):
+        for platform, offered in (("linux", True), ("windows", False)):
+            found = rows("vram-saturation", {"optimizer": "PagedAdamW8bit"}, facts={"platform": platform})
+            assert ("paged-optimizer-off" in found) is offered
