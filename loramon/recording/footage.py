@@ -229,9 +229,6 @@ class RecordedFootage(Footage):
                         waiting.append((t_s, row))
                         n_waiting += n
                         continue
-                    if kind in "gh":  # a sample of the future changes nothing: each tick reads as of its own time
-                        yield Moment(waiting[0][0] if waiting else t_s, sample_of(row))
-                        continue
                     yield from self._pieces(files, waiting, i, gone)
                     waiting, n_waiting = [], 0
                     yield from _other(row, t_s)
@@ -262,7 +259,9 @@ class RecordedFootage(Footage):
 
 def _other(row: Row, t_s: float) -> Iterator[Moment]:
     kind = row[0]
-    if kind == "s":
+    if kind in "gh":
+        yield Moment(t_s, sample_of(row))
+    elif kind == "s":
         yield Moment(t_s, SourceEvent(str(row[2]), row[3], str(row[4]), row[5]))
     elif kind == "q":
         yield Moment(t_s, Quiet(str(row[2])))

@@ -26,6 +26,10 @@ from loramon.run_files import read_configs
 MARK_BYTES = 1 << 14
 """How far apart the remembered places of a log are, at least."""
 
+CLOCK = "@"
+"""Stands for a source where a moment is known by the clock alone."""
+
+ALL = "*"
 TAIL_S = 1.0
 """What stands behind the last step of a log without times of arrival is known so long after it."""
 
@@ -223,8 +227,8 @@ class PastReader:
     def _told_at(self, batch: Batch | None, lane: str, told: Told) -> tuple[str, float]:
         if told.place is not None and self._now is not None and told.place.source == self._now.name and self._now.folder is None:
             return self._at(told.place.source, told.place.offset)
-        if batch is None:
-            return self._here()
+        if batch is None:  # silence, or a reading, told it
+            return (CLOCK, self._t) if self.footage.is_timed else self._here()
         for rows in batch.rows:
             hits = np.zeros(0, int)
             if lane == TICKS and told.t_s is not None and rows.tag == "step":
@@ -297,9 +301,9 @@ class _Clocks:
             for name, source in reader._sources.items():
                 rows = source.rows
                 self._maps[name] = np.array([r[0] for r in rows], np.float64), np.maximum.accumulate([r[1] for r in rows])
-            self._steps = True
+            self.is_timed = True
             return
-        self._steps = False
+        self.is_timed = False
         logs = [s for s in reader._sources.values() if s.folder is None]
         events = [s for s in reader._sources.values() if s.folder is not None]
         axis: tuple[NDArray[np.int64], Floats] | None = None
@@ -370,18 +374,20 @@ class _Clocks:
 
     def seconds(self, name: str, at: Floats) -> Floats:
         """When these bytes of a source were there. Ascending where the bytes are."""
+        if name == CLOCK:
+            return at
         held = self._maps.get(name)
         if held is None or not len(held[0]):
             return np.zeros(len(at))
         position, t_s = held
-        if self._steps:  # a byte came with the piece that it lies in
+        if self.is_timed:  # a byte came with the piece that it lies in
             found: Floats = t_s[np.minimum(np.searchsorted(position, at, "left"), len(t_s) - 1)]
             return found
         return np.interp(at, position, t_s)
 
     def rows(self, column: _Column, at: Floats) -> Floats:
         """When the rows of a series were known."""
-        if self._steps or column.rows.t_from != "wall":
+        if self.is_timed or column.rows.t_from != "wall":
             return np.maximum.accumulate(self.seconds(column.source, at))
         axis = getattr(self, "_axis", None)
         if axis is not None:
@@ -417,17 +423,19 @@ def _launch(launch: _Launch, clocks: _Clocks) -> PastLaunch:
         last = max(last, second(at))
         made.progress.append(progress)
         made.progress_known.append(last)
-    last = made.begun
+    newest: dict[str, float] = {}
     steps = {c.tag: c for c in made.columns}
     for at, lane, told in launch.told:
         t: float = second(at)
         loss = steps.get("loss") or steps.get("loss_mean")
-        if not clocks._steps and told.step is not None and loss is not None and loss.t_from == "wall":
+        if not clocks.is_timed and told.step is not None and loss is not None and loss.t_from == "wall":
             t = float(loss.known[min(int(np.searchsorted(loss.step, told.step)), len(loss.known) - 1)])
-        last = max(last, t) if clocks._steps else t
+        # the order of a lane stands; of lanes without times of arrival each has its own clock
+        key = ALL if clocks.is_timed else lane
+        last = newest[key] = max(newest.get(key, made.begun), t)
         made.told.append((lane, told))
         made.told_known.append(last)
-    if not clocks._steps:
+    if not clocks.is_timed:
         order = sorted(range(len(made.told)), key=lambda i: made.told_known[i])
         made.told, made.told_known = [made.told[i] for i in order], [made.told_known[i] for i in order]
     last = made.begun

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from loramon.replaying import ReplaySession
 from loramon.screens.page import Page
 from loramon.screens.rows import Row, hanging
 from loramon.screens.snapshot import Snapshot
@@ -25,7 +26,9 @@ KEYS = (
     ("chart", (("l", "scale"), ("s S", "smooth"), ("x", "axis"))),
     ("findings", (("Up Down", "page"), ("n p", "neighbour"), ("e", "line"), ("y", "copy"))),
     ("log", (("Up Down PgUp g G", "move"), ("Left Right", "sideways"), ("f", "follow"), ("n N", "matches"), ("e", "line"))),
-)  # fmt: skip
+)
+REPLAY_KEYS = (("Space", "play"), ("Left Right", "seek"), (", .", "one-step"), ("n p", "next-alarm"), ("< >", "speed"),
+               ("Home End", "ends"), ("r", "curves"))  # fmt: skip
 KEY_CELLS = 18
 LANE: tuple[tuple[tuple[MarkKind, ...], str], ...] = (
     (("alarm-warning", "alarm-critical", "nan"), "mark-alarm"), (("checkpoint",), "mark-checkpoint"), (("resume",), "mark-resume"), (("gap",), "mark-gap"),
@@ -33,10 +36,10 @@ LANE: tuple[tuple[tuple[MarkKind, ...], str], ...] = (
 """Marks above the chart's axis and what is said of them."""
 
 
-def help_rows(words: Words, width: int) -> list[Row]:
-    """The page."""
+def help_rows(words: Words, width: int, is_replay: bool = False) -> list[Row]:
+    """The page. `is_replay`: with the keys that move a recording's cursor, first."""
     rows: list[Row] = []
-    for section, keys in KEYS:
+    for section, keys in ((("replay", REPLAY_KEYS),) if is_replay else ()) + KEYS:
         rows.append(((words.say(f"help-{section}"), "bold $primary"),))
         for key, does in keys:
             rows += hanging(words.say(f"do-{does}"), width, "", f"  {key:<{KEY_CELLS}}", "bold")
@@ -71,7 +74,7 @@ class HelpScreen(Page):
                       ("q", say("key-quit"), "app.quit")], id="keys")  # fmt: skip
 
     def on_mount(self) -> None:
-        self.query_one("#body", Pager).fill(lambda width: help_rows(self.words, width))
+        self.query_one("#body", Pager).fill(lambda width: help_rows(self.words, width, isinstance(self.dashboard.session, ReplaySession)))
 
     def update(self, shot: Snapshot) -> None:
         mode: Row = ((self.words.say("recording"), "bold"),) if shot.is_recording else ()

@@ -14,6 +14,7 @@ from recorded import alarms, at_end, recorded, replayed
 from loramon.clock import ManualClock
 from loramon.demo import HOME, demo_session
 from loramon.diagnosis import diagnose
+from loramon.errors import UserError
 from loramon.recording.footage import footage_of
 from loramon.replaying import ReplaySession
 
@@ -76,6 +77,38 @@ def live_of(home: Path) -> list[tuple[str, str, int | None, float | None]]:
         clock.advance(0.1)
     session.pump()
     return alarms(session)
+
+
+def logs_at_hand() -> list[Path]:
+    """Every fixture log, and the open corpus and the recordings of real trainers where they are here."""
+    shared = Path(__file__).parents[3] / "shared"
+    return [*sorted(LOGS.rglob("*.log")), *sorted((shared / "corpus").glob("*.log")), *sorted((shared / "real-runs").glob("*/*/stdout.log"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("log", logs_at_hand(), ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_every_log_tells_the_same_live_recorded_replayed_and_at_once(log: Path, tmp_path: Path) -> None:
+    data = log.read_bytes()
+    try:
+        bulk = diagnose(log)
+    except UserError:
+        pytest.skip("nothing to diagnose")
+    in_bulk = [heard(alarm) for run in bulk.engine.session.runs for alarm in run.alarm_log().alarms]
+    assert at_end(replayed(log)) == in_bulk
+    live = recorded(tmp_path, tmp_path / "train.log", pieces(data, 11))
+    again = replayed(tmp_path / "recording.db")
+    assert at_end(again) == alarms(live)
+    again.seek(again.end_s / 3)
+    early = alarms(again)
+    assert early == alarms(live)[: len(early)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("home", sorted((Path(__file__).parents[3] / "shared" / "real-runs").glob("*/*/timing.jsonl")), ids=lambda p: str(p.parent.name))
+def test_every_recording_of_a_real_trainer_replays_as_it_was_watched(home: Path) -> None:
+    session = replayed(home.parent)
+    assert at_end(session) == live_of(home.parent)
+    assert [a.id for a in session.sights.alarms] == [a[0] for a in alarms(session)]
 
 
 def test_a_view_is_the_same_from_wherever_the_cursor_came() -> None:
