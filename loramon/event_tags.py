@@ -15,6 +15,7 @@ for _profile in reversed(PROFILES):
 _SIGNS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"loss/train_step"}), "onetrainer"),
     (frozenset({"train_loss", "optimization_loss"}), "simpletuner"),
+    (frozenset({"loss/current", "loss/average", "time/forward"}), "loramon"),
     (frozenset({"loss/current", "loss/average"}), "kohya"),
     (frozenset({"train/loss", "train/learning_rate"}), "hf-trainer"),
     (frozenset({"train_loss"}), "diffusers"),

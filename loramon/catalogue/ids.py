@@ -65,6 +65,7 @@ FINDING_IDS: dict[str, Severity] = {
     "version-mismatch": "critical",
     "nothing-trained": "critical",
     "interrupted": "note",
+    "healed": "note",
     "time-limit": "critical",
     "preempted": "critical",
     "node-failed": "critical",

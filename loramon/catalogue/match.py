@@ -19,7 +19,7 @@ from loramon.events import SEVERITIES, Severity
 from loramon.tables import read_table
 
 FILES = (
-    "memory", "numerics", "data", "weights", "hub", "gpu", "settings", "python", "launcher", "scheduler", "harmless",
+    "loramon", "memory", "numerics", "data", "weights", "hub", "gpu", "settings", "python", "launcher", "scheduler", "harmless",
 )  # fmt: skip
 """The catalogue's files in the order in which their rows are tried."""
 

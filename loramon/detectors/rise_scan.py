@@ -125,11 +125,11 @@ class RiseScan:
         self._refresh(self._n)
 
     def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
-        """Rows lo..hi are new. A step lower than the one before it is a resume, hence a boundary."""
+        """Rows lo..hi are new. A step lower than the one before it is a resume: what lies at or behind it counts no more."""
         out: list[Told] = []
         while lo < hi:
             if self._last_step is not None and view.step[lo] < self._last_step:
-                self._reset()
+                self._went_back(view, lo, out)
             end = min(hi, lo + BLOCK)
             back = np.flatnonzero(np.diff(view.step[lo:end]) < 0)
             if len(back):
@@ -138,6 +138,14 @@ class RiseScan:
             self._last_step = int(view.step[end - 1])
             lo = end
         return out
+
+    def _went_back(self, view: Rows, row: int, out: list[Told]) -> None:
+        """A rise that began behind the step that the run goes back to is undone; one that began before it still stands."""
+        if self._told is None:
+            self._reset()
+        elif self._since is None or int(view.step[row]) <= self._since:
+            out.append(self._say("note", self._peak, view, row, resolves=True))
+            self._reset()
 
     def _scan_block(self, view: Rows, lo: int, hi: int, out: list[Told]) -> None:
         logs, usable = to_log(view.value[lo:hi], self._tuning.soft_floor)

@@ -10,6 +10,7 @@ import json
 import re
 
 from loramon.parsers.base import number
+from loramon.parsers.loramon_trainer import trainer_point
 from loramon.parsers.points import Point
 
 _NUMBER = r"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
@@ -26,6 +27,8 @@ def plain_point(message: str) -> Point | None:
     """The figures of a line that holds a step and a loss; None for any other line."""
     if message.startswith('{"current_steps"'):
         return _jsonl(message)
+    if (own := trainer_point(message)) is not None:
+        return own
     if "skipped=" in message and (report := _REPORT.match(message)) is not None:
         rate = number(report[2])
         return Point(int(report[1]), {"lr": rate} if rate is not None else {})

@@ -11,11 +11,12 @@ from loramon.parsers.hf_trainer import AXOLOTL, HF_TRAINER, LLAMAFACTORY, TRL, U
 from loramon.parsers.kohya import KOHYA, MUSUBI
 from loramon.parsers.kohya_fronts import KOHYA_FRONTS
 from loramon.parsers.launcher import LAUNCHER
+from loramon.parsers.loramon_trainer import LORAMON
 from loramon.parsers.onetrainer import ONETRAINER
 from loramon.parsers.simpletuner import SIMPLETUNER
 
 PROFILES: tuple[Profile, ...] = (
-    SIMPLETUNER, ONETRAINER, AI_TOOLKIT, DIFFUSION_PIPE, MUSUBI, KOHYA, KOHYA_FRONTS,
+    LORAMON, SIMPLETUNER, ONETRAINER, AI_TOOLKIT, DIFFUSION_PIPE, MUSUBI, KOHYA, KOHYA_FRONTS,
     UNSLOTH, AXOLOTL, LLAMAFACTORY, TRL, DIFFUSERS, HF_TRAINER, LAUNCHER, GENERIC,
 )  # fmt: skip
 

@@ -62,7 +62,7 @@ def train(settings: Settings) -> int:
     os.makedirs(settings.save.folder, exist_ok=True)
     job = jobs.prepare(settings)
     s, report, say = settings, job.report, job.signals.say
-    say("start", model=s.model.path, architecture=job.base.family, prediction_type=job.base.prediction_type, device=job.device.type, torch=torch.__version__)
+    say("start", architecture=job.base.family, prediction_type=job.base.prediction_type, device=job.device.type, torch=torch.__version__)
     say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=sum(
         p.numel() for g in job.optimizer.param_groups for p in g["params"]))  # fmt: skip
     say("data", folder=s.data.folder, images=report.n_images, with_repeats=report.n_with_repeats, broken=len(report.broken),

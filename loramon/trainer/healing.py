@@ -43,7 +43,7 @@ def heal(job: Job, why: str) -> int:
             shutil.rmtree(f"{path}-dropped", ignore_errors=True)
             os.replace(path, f"{path}-dropped")
     job.n_healed, job.pieces, job.healed_to = n_healed, pieces, job.step
-    job.lower_rate()
+    job.set_rates()
     job.signals.back_to(job.step)
     job.signals.say("heal", f"{why}: back to step {job.step} with a lower learning rate", step=at, to_step=job.step,
                     learning_rate=float(job.schedule.base_lrs[0]), times=n_healed)  # fmt: skip

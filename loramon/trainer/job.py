@@ -22,7 +22,7 @@ from .health import Health
 from .images import Picture, Report, scan
 from .model import RESOLUTIONS, Base, Conditioning, load
 from .settings import Settings, SettingsError
-from .signals import Signals
+from .signals import Signals, line
 
 SAME = ("family", "prediction_type", "rank", "alpha", "targets", "text_encoder", "optimizer", "scheduler", "batch_size", "accumulation", "seed", "images")
 """What must be as it was, for a training to go on where it stopped."""
@@ -90,8 +90,8 @@ class Job:
         self.healed_to = state["healed_to"]
         self.health.restore(state["health"])
 
-    def lower_rate(self) -> None:
-        """Learning rates by what was healed: the settings' times `heal.lr_factor` for each time."""
+    def set_rates(self) -> None:
+        """Learning rates of this step: the settings', lowered by `heal.lr_factor` for each time that was healed."""
         factor = self.settings.heal.lr_factor**self.n_healed
         self.schedule.base_lrs = [rate * factor for rate in self.rates]
         for group, base, shape in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True):
@@ -187,6 +187,7 @@ def prepare(settings: Settings) -> Job:
     if wanted.mixed_precision == "fp16" and device.type == "cpu":
         raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
+    print(line("loading", model=settings.model.path), flush=True)
     base = load(settings.model, dtype)
     big = base.family == "sd2" and base.prediction_type == "v_prediction"
     resolution = settings.data.resolution or (768 if big else RESOLUTIONS[base.family])
@@ -202,6 +203,7 @@ def prepare(settings: Settings) -> Job:
     for part in (base.unet, base.vae, *base.text_encoders):
         part.to(device)
 
+    print(line("caching", latents=settings.data.cache_latents, text=settings.data.cache_text, images=report.n_images), flush=True)
     cache = cache_latents(base, pictures, settings, settings.model.path) if settings.data.cache_latents != "no" else None
     text = cache_text(base, pictures, settings) if settings.data.cache_text == "yes" else None
     idle = ([base.vae] if settings.data.cache_latents != "no" else []) + (base.text_encoders if text is not None else [])
@@ -217,6 +219,7 @@ def prepare(settings: Settings) -> Job:
         if newest is None:
             raise SettingsError(f'save.resume = "latest", but {job.folder} holds no checkpoint of {settings.save.name}')
         job.restore(read_state(newest))
+        job.set_rates()  # a rate that was changed since holds from here on
         signals.back_to(job.step)
     if not settings.sample.every:
         base.vae.to("meta") if base.vae in idle else None

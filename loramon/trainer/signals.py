@@ -60,7 +60,7 @@ class Signals:
         self._open_line = False
         self._events = SummaryWriter(os.path.join(folder, "logs", name), purge_step=start or None)
 
-    def say(self, kind: str, text: str = "", **values: object) -> None:
+    def say(self, kind: str, text: str = "", /, **values: object) -> None:
         """A line of its own: `trainer KIND: key=value … text`."""
         if self._open_line:
             sys.stdout.write("\n")
@@ -115,7 +115,7 @@ class Signals:
         self._events.close()
 
 
-def line(kind: str, text: str = "", **values: object) -> str:
+def line(kind: str, text: str = "", /, **values: object) -> str:
     """`trainer KIND: key=value … text`; values with blanks are quoted as JSON."""
     words = [f"{k}={json.dumps(v, ensure_ascii=False) if isinstance(v, str) and (not v or ' ' in v) else _word(v)}" for k, v in values.items()]
     return f"trainer {kind}: {' '.join([*words, text]).strip()}"
@@ -126,5 +126,5 @@ def _word(value: object) -> str:
 
 
 def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:05.2f}"
