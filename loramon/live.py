@@ -239,10 +239,12 @@ class LiveSession:
                     self._off.add((i, name))
                     said = "notice.overran" if why == OVERRAN else "notice.switched-off"
                     self._say(Notice("switched-off", self.name, said, self.clock.now_s(), {"name": name, "why": why}))
+        key = (len(self.engine.session.runs), self.engine.run.trainer)
+        if key in self._configured:
+            return
         configs = [path for feed in self.feeds for path in feed.configs()]
         commands = [words for feed in self.feeds if (words := getattr(feed, "command", None))]
-        key = (len(self.engine.session.runs), self.engine.run.trainer)
-        if (configs or commands) and key not in self._configured:
+        if configs or commands:
             self._configured.add(key)
             for words in commands:
                 self._guard("settings", lambda words=words: read_command(self.engine.run, words))  # type: ignore[misc]
