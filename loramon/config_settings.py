@@ -11,9 +11,13 @@ from dataclasses import dataclass
 
 from loramon import settings as table
 from loramon.config_document import Document, Entry
+from loramon.model_families import network_of
 
 _GUI_NAMES = {"optimizer": "optimizer_type", "max_resolution": "resolution", "epoch": "max_train_epochs"}
 """bmaltais/kohya_ss saves its form as JSON; keys that differ from sd-scripts' (kohya_gui/lora_gui.py save_configuration)."""
+_GUI_FAMILIES = {"sdxl": "sdxl", "flux1_checkbox": "flux", "sd3_checkbox": "sd3", "lumina_checkbox": "lumina", "v2": "sd2"}
+_GUI_KINDS = {"kohya locon": "locon", "kohya dylora": "dylora", "diag oft": "oft", "native fine tuning": "full"}
+"""Its words for kinds of adapters (kohya_gui/lora_gui.py LoRA_type) that are not those of `network_of`, after `LyCORIS/`."""
 _GUI_EMPTY = ("", 0, 0.0, "0", "None", "none")
 
 
@@ -81,12 +85,21 @@ def settings_of(document: Document, trainer: str) -> Iterator[Given]:
         if gui:
             if entry.value in _GUI_EMPTY or entry.value is False:
                 continue
+            if key in _GUI_FAMILIES and entry.value is True:
+                yield Given("architecture", _GUI_FAMILIES[key], key, entry)
+            elif key == "LoRA_type" and (kind := _gui_kind(entry.value)) is not None:
+                yield Given("network_type", kind, key, entry)
             key = _GUI_NAMES.get(key, key)
         known = table.read_exact(key, entry.value, trainer)
         if known is not None:
             yield Given(known[0], known[1], key, entry)
         elif gui and isinstance(entry.value, str) and (setting := table.setting_of(key, trainer)) is not None:
             yield Given(setting, table.normalise(setting, entry.value), key, entry)  # a menu where sd-scripts has a switch
+
+
+def _gui_kind(value: object) -> str | None:
+    name = str(value).lower().rpartition("/")[2].replace("-", " ")
+    return _GUI_KINDS.get(name) or network_of(name)
 
 
 def _is_off(document: Document, entry: Entry) -> bool:

@@ -143,7 +143,7 @@ def base_facts(settings: Mapping[str, object], weights: Weights | None) -> dict[
 
 def _kind(family: str) -> str:
     """Families whose weights have the same layers."""
-    return {"flux-kontext": "flux", "qwen-image-edit": "qwen-image", "sd2": "sd1"}.get(family, family)
+    return {"flux-kontext": "flux", "qwen-image-edit": "qwen-image", "framepack": "hunyuan-video"}.get(family, family)
 
 
 def progress_of(plan: Plan, settings: Mapping[str, object], amounts: Mapping[str, int]) -> dict[str, object | None]:

@@ -12,7 +12,7 @@ from loramon import settings as table
 from loramon.advice.cards import Card, Value, card_of
 from loramon.advice.conditions import Situation, holds
 from loramon.advice.conflicts import Conflict, conflict_of
-from loramon.advice.hints import Hint, hints_for_plan
+from loramon.advice.hints import FAMILIES, Hint, for_finding, hints_for_plan
 from loramon.advice.words import change_words
 from loramon.check.dataset import Folder, folders_of
 from loramon.check.dataset_rules import amounts_of, dataset_findings
@@ -120,8 +120,14 @@ class Check:
             "first_step": None, "last_step": None, "alarm_step": None, "eta_step": notice.eta_step,
             "evidence": [{"line": w.line, "offset": None, "step": None, "text": w.text, "file": w.file} for w in notice.places],
             "excluded": [], "remedies": self._remedies(notice),
-            "basis": notice.basis, "source": notice.source, "hint": notice.hint, "rule": notice.rule,
+            "basis": notice.basis, "source": notice.source, "hint": self._hint(notice), "rule": notice.rule,
         }  # fmt: skip
+
+    def _hint(self, notice: Notice) -> str | None:
+        """The seed's hint about it; one about SD1.5 and SDXL is not pointed at from other families."""
+        if notice.hint is not None or self.settings.get("architecture") not in FAMILIES:
+            return notice.hint
+        return next((h.id for h in for_finding(notice.id)), None)
 
     def _remedies(self, notice: Notice) -> list[dict[str, object]]:
         if notice.change is None:
@@ -175,7 +181,8 @@ def _rule_notices(plan: Plan, situation: Situation) -> list[Notice]:
     keys: dict[str, object] = {}
     for stated in plan.stated:
         keys[table.plain_key(stated.key)] = stated.value
-    return [_of_rule(plan, rule) for rule in rules() if (plan.is_whole or not rule.asks_for_absence) and rule.fits(situation, keys)]
+    asked = [rule for rule in rules() if (plan.is_whole or not rule.asks_for_absence) and (plan.is_lora or rule.basis != "experience")]
+    return [_of_rule(plan, rule) for rule in asked if rule.fits(situation, keys)]
 
 
 def _of_rule(plan: Plan, rule: Rule) -> Notice:

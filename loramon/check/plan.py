@@ -103,6 +103,8 @@ class Plan:
             found["architecture"] = self.family_by_script
         elif self.trainer == "kohya" and any(f"/{word}".endswith(_SD_SCRIPTS) for word in self.words):
             found.setdefault("architecture", "sd2" if found.get("sd2_switch") is True else "sd1")
+        if found.get("architecture") == "flux" and (kind := self.said("--model_type")) is not None and str(kind.value).lower() == "chroma":
+            found["architecture"] = "chroma"  # kohya-ss/sd-scripts flux_train_network.py trains both
         if "architecture" not in found and (family := family_of_base_model(found.get("base_model"))) is not None:
             found["architecture"] = family
         return found
@@ -113,6 +115,11 @@ class Plan:
         named = {s.value for s in self.stated if s.setting == "dataset_config"}
         unknown = any("..." in word or UNRESOLVED.fullmatch(word) for word in self.words)
         return not unknown and not set(self.unread) - named and any(s.setting == "base_model" or s.key in ("dit", "model.type") for s in self.stated)
+
+    @property
+    def is_lora(self) -> bool:
+        """Whether an adapter is trained, not the whole model, as far as it is said."""
+        return any(s.setting in ("rank", "network_type") for s in self.stated) or any("lora" in word.lower() for word in self.words if word.endswith(".py"))
 
     def where(self, *settings: str) -> Where | None:
         """The place that counts for the first of these settings that is written anywhere."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
@@ -49,25 +50,24 @@ def _saves(plan: Plan, facts: Mapping[str, object]) -> tuple[int | None, float |
         except ValueError:
             return None
 
-    by_steps = number("--save_every_n_steps", "save.save_every", "--checkpointing_steps", "save_steps")
-    by_epochs = number("--save_every_n_epochs")
-    kept = number("--save_last_n_steps", "--save_last_n_epochs", "save.max_step_saves_to_keep", "--checkpoints_total_limit", "save_total_limit")
-    count: int | None = None
-    every: float | None = None
+    by_steps, last_steps = number("--save_every_n_steps"), number("--save_last_n_steps")
+    by_epochs, last_epochs = number("--save_every_n_epochs"), number("--save_last_n_epochs")
     if by_steps and isinstance(steps, int):
-        count, every = steps // by_steps + 1, by_steps
-    elif by_epochs and isinstance(epochs, (int, float)):
-        count, every = int(epochs) // by_epochs + (1 if int(epochs) % by_epochs else 0), by_epochs * per_epoch if isinstance(per_epoch, int) else None
-    elif isinstance(steps, int) and plan.trainer in ("kohya", "musubi"):
-        count = 1
-    if count is not None and kept and by_steps is not None and "steps" not in str(plan.said("--save_last_n_steps")):
-        count = min(count, kept + 1)
-    return count, every
+        return _kept(steps // by_steps + 1, last_steps, by_steps), float(by_steps)
+    if by_epochs and isinstance(epochs, (int, float)):
+        every = float(by_epochs * per_epoch) if isinstance(per_epoch, int) else None
+        return _kept(math.ceil(epochs / by_epochs), last_epochs, by_epochs), every
+    return (1, None) if isinstance(steps, int) else (None, None)
+
+
+def _kept(count: int, last: int | None, every: int) -> int:
+    """Older saves are removed after a newer one was written, so one more than is kept lies there for a moment."""
+    return count if last is None else min(count, last // every + 2)
 
 
 def _size(plan: Plan, settings: Mapping[str, object]) -> int | None:
-    """Bytes of one save: by an earlier one of the same name and rank, else by the layers that are adapted."""
-    if plan.trainer != "kohya" or settings.get("network_type") not in ("lora", None) or settings.get("full_finetune"):
+    """Bytes of one save by the layers that are adapted, None where they are not known."""
+    if plan.trainer != "kohya" or settings.get("network_type") != "lora":
         return None
     numbers = _ELEMENTS.get(str(settings.get("architecture")))
     rank = settings.get("rank")

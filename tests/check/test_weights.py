@@ -92,3 +92,13 @@ def test_a_lora_is_no_base(tmp_path):
 def test_a_broken_base_is_critical(tmp_path):
     (tmp_path / "m.safetensors").write_bytes(b"<html>" + b" " * 2000)
     assert [n.id for n in kohya("sdxl_train_network.py", tmp_path / "m.safetensors").notices if n.severity == "critical"] == ["corrupt-weights"]
+
+
+def test_families_that_share_their_layers_are_not_strangers(tmp_path):
+    hunyuan = safetensors(tmp_path / "fp.safetensors", {"txt_in.individual_token_refiner.blocks.0.norm1.weight": [2]})
+    framepack = f"accelerate launch fpack_train_network.py --dit {hunyuan} --dataset_config d.toml --sdpa --network_dim 32"
+    assert not [n for n in look_over(plan_of_command(framepack.split(), "c")).notices if n.rule == "weights-of-another-family"]
+    chroma = safetensors(tmp_path / "c.safetensors", {"distilled_guidance_layer.norms.0.scale": [2]})
+    told = [n.rule for n in kohya("flux_train_network.py", chroma, "--model_type=chroma").notices]
+    assert "weights-of-another-family" not in told and "chroma-t5-mask" in told
+    assert "weights-of-another-family" in [n.rule for n in kohya("flux_train_network.py", chroma).notices]
