@@ -18,7 +18,7 @@ from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.recovered import RecoveredScan
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import Batch, Chunk, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, Setting, SourceEvent, Told
+from loramon.events import Batch, Chunk, ClockJump, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, Setting, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
@@ -83,7 +83,7 @@ class Engine:
 
     # ------------------------------------------------------------ what goes in
 
-    def feed(self, item: Chunk | SourceEvent | Sample | ProcessEvent, events_of: str | None = None) -> None:
+    def feed(self, item: Chunk | SourceEvent | Sample | ProcessEvent | ClockJump, events_of: str | None = None) -> None:
         """Takes in one item, in order of arrival. `events_of`: the chunk belongs to the event files of this folder."""
         if isinstance(item, (GpuSample, HostSample)):
             (self.gpu if isinstance(item, GpuSample) else self.host).extend([item])
@@ -95,6 +95,9 @@ class Engine:
             return
         if isinstance(item, ProcessEvent):
             self._process_event(item)
+            return
+        if isinstance(item, ClockJump):
+            self._ticker.jumped(item.ahead_s)
             return
         lane: LogLane | EventsLane
         if events_of is not None:

@@ -73,6 +73,21 @@ class ProcessEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockJump:
+    """Between two looks the wall clock passed `by_wall_s` and the monotonic one `by_monotonic_s`: the machine slept, or its
+    clock was set. What lies in between is a pause of the watch, not of the training's steps."""
+
+    by_wall_s: float
+    by_monotonic_s: float
+    t_s: float | None = None
+
+    @property
+    def ahead_s(self) -> float:
+        """So far the wall clock went ahead, below 0 where it was set back."""
+        return self.by_wall_s - self.by_monotonic_s
+
+
+@dataclass(frozen=True, slots=True)
 class GpuSample:
     """One reading of one GPU, as NVML, sysfs or a telemetry log gives it. What the card or the log lacks is None.
 

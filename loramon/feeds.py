@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loramon.clock import Clock
-from loramon.events import Chunk, ProcessEvent, Sample, SourceEvent
+from loramon.events import Chunk, ClockJump, ProcessEvent, Sample, SourceEvent
 from loramon.notices import Notice
 from loramon.sources.stdin import StdinSpool
 from loramon.sources.tail import Tail
@@ -41,7 +41,7 @@ class Quiet:
     source: str
 
 
-Item = Chunk | SourceEvent | ProcessEvent | Sample | Notice | NewRun | Quiet
+Item = Chunk | SourceEvent | ProcessEvent | Sample | Notice | NewRun | Quiet | ClockJump
 
 
 class Feed(Protocol):

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loramon.clock import Clock
+from loramon.clock_watch import ClockWatch
 from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
 from loramon.engine import Engine
-from loramon.events import Alarm, Chunk, End, GpuSample, HostSample, ProcessEvent, Progress, SourceEvent, Told
+from loramon.events import Alarm, Chunk, ClockJump, End, GpuSample, HostSample, ProcessEvent, Progress, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
 from loramon.gpu_view import GpuMoment, GpuView
 from loramon.i18n import Language
@@ -29,6 +30,7 @@ from loramon.slices import Slices
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
 from loramon.telemetry import TelemetryFeed
+from loramon.units import format_duration_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class LiveSession:
         self._is_log = False
         self._finished = False
         self._recording_stopped = False
+        self._clock_watch = ClockWatch(clock)
         self._chunk_bytes = FIRST_CHUNK_BYTES
         self._n_runs = 1
         self._n_told = 0
@@ -109,6 +112,9 @@ class LiveSession:
         the budget. Never raises on what the sources hold; what fails is switched off and said in `notices`.
         """
         began_s = self.clock.monotonic_s()
+        jump = self._clock_watch.look()
+        if jump is not None and self.feeds and not self.is_recording:
+            self._take(self.feeds[0], jump)
         for feed in self.feeds:
             while True:
                 at_s = self.clock.monotonic_s()
@@ -169,6 +175,9 @@ class LiveSession:
             self.telemetry_revision += 1
             self._guard("telemetry view", lambda: self.gpus.take(item, self.engine.run.progress.step))
             self._guard("telemetry", lambda: self.engine.feed(item))
+        elif isinstance(item, ClockJump):
+            self._guard("engine", lambda: self.engine.feed(item))
+            self._say(Notice("clock", self.name, "notice.clock", self.clock.now_s(), {"ahead": format_duration_s(abs(item.ahead_s))}))
         elif isinstance(item, Notice):
             self._say(item)
         elif isinstance(item, Quiet):

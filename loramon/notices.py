@@ -11,7 +11,7 @@ from loramon.i18n import Language, message
 from loramon.text import sanitise
 
 NoticeKind = Literal["waiting", "appeared", "deleted", "rotated", "truncated", "replaced", "unreadable", "lost", "dropped",
-                     "several-runs", "new-run", "switched-off", "ended", "nothing-read"]  # fmt: skip
+                     "several-runs", "new-run", "clock", "switched-off", "ended", "nothing-read"]  # fmt: skip
 REASONS = ("permission", "directory", "not-a-file", "binary")
 
 

@@ -78,6 +78,8 @@ class Run:
     lanes: dict[str, list[Told]] = field(default_factory=dict)
     arrival_order: bool = False
     breaks_t_s: list[float] = field(default_factory=list)
+    asleep: list[tuple[float, float]] = field(default_factory=list)
+    """(time of the newest step then, seconds) of each time that the machine slept while it was watched."""
     first_step_seen: int | None = None
     nan_hidden: bool = False
     off: dict[str, str] = field(default_factory=dict)

@@ -54,6 +54,19 @@ class Ticker:
         elif (tied := run.timeline.tied()) is not None:
             self.until(sample.t_s - tied[0])
 
+    def jumped(self, ahead_s: float) -> None:
+        """The machine slept, or its clock was set: no step time, and no silence either."""
+        run = self._run
+        if not run.tick_t_s.n:
+            return
+        newest = float(run.tick_t_s.view[-1])
+        if not run.breaks_t_s or run.breaks_t_s[-1] < newest:
+            run.breaks_t_s.append(newest)
+        if ahead_s > 0:
+            run.asleep.append((newest, ahead_s))
+            if self._next_s is not None:
+                self._next_s += ahead_s
+
     def heard(self) -> None:
         """The log grew while it is watched: its newest step was done no later than the newest reading was taken."""
         run = self._run
@@ -143,7 +156,7 @@ class Ticker:
         n = int(np.searchsorted(steps, as_of_s, "right"))
         view = TickView(
             as_of_s, steps[:n], run.tick_step.view[:n], about.breaks_t_s, facts=about.facts, settings=about.settings,
-            trainer=about.trainer, ended=about.ended, progress=about.progress, saves=about.saves,
+            trainer=about.trainer, ended=about.ended, progress=about.progress, saves=about.saves, asleep=run.asleep,
         )  # fmt: skip
         if readings.n:
             offset = readings.offset_s(run.timeline, self._first_s)

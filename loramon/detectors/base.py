@@ -84,6 +84,7 @@ class TickView:
     `progress`: where the log says that it is; `ended`: it has ended, by its own words or its total. `saves`: the
     steps at which weights were written. `began_s`: when the log
     says that the program was started, where clocks tell; `wall_offset_s` added to a time gives Unix time.
+    `asleep`: (time of the newest step then, seconds) of each time that the machine slept.
     """
 
     as_of_s: float
@@ -102,6 +103,11 @@ class TickView:
     saves: Sequence[int] = ()
     began_s: float | None = None
     wall_offset_s: float | None = None
+    asleep: Sequence[tuple[float, float]] = ()
+
+    def slept_s(self, since_s: float) -> float:
+        """Seconds that the machine slept at or behind this time."""
+        return sum(seconds for at, seconds in self.asleep if at >= since_s)
 
 
 class TickDetector(Protocol):

@@ -67,7 +67,7 @@ class Hang:
                 return []
             self._told_at = None
             return [Told(ID, "critical", step, t_s, None, {}, resolves=True)]
-        silent_s = view.as_of_s - last_s
+        silent_s = view.as_of_s - last_s - view.slept_s(last_s)
         if silent_s < LEAST_S or view.ended or len(view.step_t_s) <= MIN_GAPS:
             return []
         if self._before[0] != last_s:

@@ -14,7 +14,7 @@ from pathlib import Path
 from loramon.errors import UserError
 from loramon.events import Chunk, ProcessEvent, SourceEvent
 from loramon.feeds import QUIET_S, Item, NewRun, Quiet
-from loramon.recording.items import Row, process_of, sample_of
+from loramon.recording.items import Row, jump_of, process_of, sample_of
 from loramon.recording.player import arrivals, play
 from loramon.recording.reader import RecordedSource, Recording, open_recording, read_about
 
@@ -267,6 +267,8 @@ def _other(row: Row, t_s: float) -> Iterator[Moment]:
         yield Moment(t_s, Quiet(str(row[2])))
     elif kind == "n":
         yield Moment(t_s, NewRun(str(row[2]), str(row[3]), tuple(row[4])))
+    elif kind == "j":
+        yield Moment(t_s, jump_of(row))
     elif kind == "p":
         event: ProcessEvent = process_of(row)
         yield Moment(t_s, event)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import GpuSample, HostSample, ProcessEvent
+from loramon.events import ClockJump, GpuSample, HostSample, ProcessEvent
 from loramon.recording.codec import pack, unpack
 
 Row = list[Any]
@@ -56,6 +56,11 @@ def process_of(row: Row) -> ProcessEvent:
     """Raises TypeError, ValueError for a damaged row."""
     known = {f.name for f in fields(ProcessEvent)}
     return ProcessEvent(**{name: value for name, value in row[2].items() if name in known}, t_s=float(row[1]))
+
+
+def jump_of(row: Row) -> ClockJump:
+    """Raises TypeError, ValueError, IndexError for a damaged row."""
+    return ClockJump(float(row[2]), float(row[3]), float(row[1]))
 
 
 def pack_rows(rows: Sequence[Row]) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.engine import Engine
-from loramon.events import Batch, Chunk, GpuSample, HostSample, ProcessEvent, Progress, Rows, SourceEvent, Told
+from loramon.events import Batch, Chunk, ClockJump, GpuSample, HostSample, ProcessEvent, Progress, Rows, SourceEvent, Told
 from loramon.feeds import NewRun, Quiet
 from loramon.parsers.taught import Taught
 from loramon.recording.footage import Footage, Moment
@@ -134,7 +134,7 @@ class PastReader:
                 source.paths.append(source.paths[-1] if source.paths else Path())
             if item.change == "ended":
                 self._do(lambda: engine.finish(item.source))
-        elif isinstance(item, (GpuSample, HostSample)):
+        elif isinstance(item, (GpuSample, HostSample, ClockJump)):
             self._do(lambda: engine.feed(item))
         elif isinstance(item, ProcessEvent):
             if item.change in ("exited", "lost"):

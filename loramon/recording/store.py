@@ -24,7 +24,6 @@ BLOCK_ROWS = 4096
 COMMIT_S = 1.0
 MIN_FREE_BYTES = 64 << 20
 LOOK_AT_DISK_S = 5.0
-JUMP_S = 2.0
 HEAD_BYTES = 256
 
 Stopped = Literal["", "disk-full", "unwritable", "large"]
@@ -56,7 +55,6 @@ class Store:
         self._sources: dict[str, int] = {}
         self._heads: dict[int, bytes] = {}
         self._committed_s = self._looked_s = clock.monotonic_s()
-        self._clocks: tuple[float, float] | None = None
         existed = path.exists()
         if not existed:
             os.close(paths.create_private(path))
@@ -153,19 +151,10 @@ class Store:
         if now_s - self._committed_s < COMMIT_S:
             return False
         self._committed_s = now_s
-        self._compare_clocks(now_s)
         if now_s - self._looked_s >= LOOK_AT_DISK_S:
             self._looked_s = now_s
             self._look_at_disk()
         return self.commit()
-
-    def _compare_clocks(self, monotonic_s: float) -> None:
-        wall_s = self._clock.now_s()
-        if self._clocks is not None:
-            by_wall, by_monotonic = wall_s - self._clocks[0], monotonic_s - self._clocks[1]
-            if abs(by_wall - by_monotonic) > JUMP_S:
-                self.add(["j", wall_s, by_wall, by_monotonic])
-        self._clocks = (wall_s, monotonic_s)
 
     def _look_at_disk(self) -> None:
         try:

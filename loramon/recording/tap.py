@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loramon.clock import Clock
-from loramon.events import Chunk, GpuSample, HostSample, ProcessEvent, SourceEvent
+from loramon.events import Chunk, ClockJump, GpuSample, HostSample, ProcessEvent, SourceEvent
 from loramon.feeds import Item, NewRun, Quiet
 from loramon.recording.copies import Copies
 from loramon.recording.items import process_row, sample_row
@@ -65,6 +65,8 @@ class Tap:
             return ["s", now_s, item.source, item.change, item.detail, item.n_bytes]
         if isinstance(item, Quiet):
             return ["q", now_s, item.source]
+        if isinstance(item, ClockJump):
+            return ["j", now_s, item.by_wall_s, item.by_monotonic_s]
         if isinstance(item, NewRun):
             return ["n", now_s, item.source, item.run, list(item.left)]
         if isinstance(item, ProcessEvent):

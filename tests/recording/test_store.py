@@ -129,21 +129,3 @@ def test_a_recording_cut_anywhere_gives_what_is_whole_or_says_that_it_is_none(tm
             assert "\n" not in error.message
             outcomes.add("none")
     assert "none" in outcomes
-
-
-def test_a_clock_that_jumps_and_a_machine_that_slept_are_written_down(tmp_path: Path) -> None:
-    class Jumping(ManualClock):
-        ahead_s = 0.0
-
-        def now_s(self) -> float:
-            return super().now_s() + self.ahead_s
-
-    clock = Jumping(1.8e9)
-    store = Store(tmp_path / "recording.db", clock, min_free_bytes=0)
-    for ahead in (0.0, 0.0, 10_800.0, 10_800.0, -50.0):
-        clock.ahead_s = ahead
-        clock.advance(1.0)
-        store.tick()
-    store.close()
-    jumps = [row for row in open_recording(tmp_path / "recording.db").rows if row[0] == "j"]
-    assert [round(row[2] - row[3]) for row in jumps] == [10_800, -10_850]
