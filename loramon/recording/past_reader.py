@@ -6,64 +6,24 @@ clock that the log's own bar or the event files show.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loramon.engine import Engine
 from loramon.events import Batch, Chunk, ClockJump, GpuSample, HostSample, ProcessEvent, Progress, Rows, SourceEvent, Told
 from loramon.feeds import NewRun, Quiet
 from loramon.parsers.taught import Taught
 from loramon.recording.footage import Footage, Moment
-from loramon.recording.past import Applied, Floats, Growth, Past, PastColumn, PastLaunch, PastSamples
+from loramon.recording.past import Applied, Floats, Growth, Past, PastLaunch, PastSamples
+from loramon.recording.past_clocks import Clocks, made_launch
+from loramon.recording.past_parts import CLOCK, At, ColumnSoFar, LaunchSoFar, SourceSoFar
 from loramon.run import TICKS
 from loramon.run_files import read_configs
 
 MARK_BYTES = 1 << 14
 """How far apart the remembered places of a log are, at least."""
-
-CLOCK = "@"
-"""Stands for a source where a moment is known by the clock alone."""
-
-ALL = "*"
-TAIL_S = 1.0
-"""What stands behind the last step of a log without times of arrival is known so long after it."""
-
-
-class _Source:
-    """How far one source was read: a position is a byte, counted on over files that follow each other under one name."""
-
-    def __init__(self, name: str, folder: str | None) -> None:
-        self.name, self.folder = name, folder
-        self.base = self.position = 0
-        self.paths: list[Path] = []
-        self.rows: list[tuple[int, float, int, int]] = []  # position, arrival, byte, era
-        self.marks: list[tuple[int, int, int, int]] = []
-        self.encoding = "utf-8"
-
-
-class _Column:
-    def __init__(self, rows: Rows, source: str) -> None:
-        self.rows, self.source = rows, source
-        self.parts: list[Rows] = []
-        self.at: list[Floats] = []
-
-
-class _Launch:
-    def __init__(self, at: tuple[str, float]) -> None:
-        self.at = at
-        self.columns: dict[tuple[str, str], _Column] = {}
-        self.applied: list[tuple[tuple[str, float], Applied]] = []
-        self.progress: list[tuple[tuple[str, float], Progress]] = []
-        self.told: list[tuple[tuple[str, float], str, Told]] = []
-        self.n_told: dict[str, int] = defaultdict(int)
-        self.n_breaks = 0
-        self.breaks: list[tuple[tuple[str, float], float]] = []
-        self.said: tuple[Any, ...] = ()
 
 
 class PastReader:
@@ -74,10 +34,10 @@ class PastReader:
         self.engine = Engine(arrival_order=footage.is_timed, formats=formats)
         self.engine.on_batch = self._on_batch
         self._moments = footage.moments()
-        self._sources: dict[str, _Source] = {}
-        self._launches = [_Launch(("", 0.0))]
+        self._sources: dict[str, SourceSoFar] = {}
+        self._launches = [LaunchSoFar(("", 0.0))]
         self._t = 0.0
-        self._now: _Source | None = None
+        self._now: SourceSoFar | None = None
         self._batch: Batch | None = None
         self._ending: float | None = None
         self._first_byte = int(footage.is_timed)
@@ -111,7 +71,7 @@ class PastReader:
             key = moment.folder or item.source
             source = self._sources.get(key)
             if source is None:
-                source = self._sources[key] = _Source(key, moment.folder)
+                source = self._sources[key] = SourceSoFar(key, moment.folder)
             if moment.path is not None and (not source.paths or source.paths[-1] != moment.path):
                 source.paths.append(moment.path)
             self._now = source
@@ -154,9 +114,9 @@ class PastReader:
         run = engine.run
         if run.series or run.happenings or run.progress.step is not None:
             self._do(engine.launch)
-            self._launches.append(_Launch(self._here()))
+            self._launches.append(LaunchSoFar(self._here()))
 
-    def _here(self) -> tuple[str, float]:
+    def _here(self) -> At:
         return (self._now.name, float(self._now.position)) if self._now is not None else ("", 0.0)
 
     def _do(self, act: Callable[[], object]) -> None:
@@ -168,14 +128,14 @@ class PastReader:
         if batch.launch:
             first = min((int(rows.offset[0]) for rows in batch.rows if len(rows.offset)), default=None)
             first = min((e.place.offset for e in batch.events), default=first) if first is None else first
-            self._launches.append(_Launch(self._at(batch.source, first)))
+            self._launches.append(LaunchSoFar(self._at(batch.source, first)))
         self._batch = batch
         launch = self._launches[-1]
         for rows in batch.rows:
             if len(rows.step):
                 column = launch.columns.get((batch.source, rows.tag))
                 if column is None:
-                    column = launch.columns[batch.source, rows.tag] = _Column(rows, batch.source)
+                    column = launch.columns[batch.source, rows.tag] = ColumnSoFar(rows, batch.source)
                 column.parts.append(rows)
                 column.at.append(self._positions(batch.source, rows, by_tags))
         said = (batch.trainer, batch.nan_hidden, by_tags)
@@ -197,7 +157,7 @@ class PastReader:
             if merged != held:
                 launch.progress.append((self._here(), merged))
 
-    def _at(self, name: str, offset: int | None) -> tuple[str, float]:
+    def _at(self, name: str, offset: int | None) -> At:
         """The moment of a byte: when what begins there was there."""
         source = self._now
         if source is None or offset is None or source.folder is not None or source.name != name:
@@ -224,7 +184,7 @@ class PastReader:
                 launch.breaks.append((self._here(), t_s))
             launch.n_breaks = len(run.breaks_t_s)
 
-    def _told_at(self, batch: Batch | None, lane: str, told: Told) -> tuple[str, float]:
+    def _told_at(self, batch: Batch | None, lane: str, told: Told) -> At:
         if told.place is not None and self._now is not None and told.place.source == self._now.name and self._now.folder is None:
             return self._at(told.place.source, told.place.offset)
         if batch is None:  # silence, or a reading, told it
@@ -244,10 +204,10 @@ class PastReader:
     def _made(self) -> Past:
         footage, engine = self.footage, self.engine
         past = Past(footage.name, [], arrival_order=footage.is_timed, is_timed=footage.is_timed, started_s=footage.started_s)
-        clocks = _Clocks(self)
+        clocks = Clocks(self._sources, self._launches, footage.is_timed, engine.session.runs[0].timeline.offset_s)
         past.has_times, past.started_s = clocks.has_times, clocks.started_s if past.started_s is None else past.started_s
         for launch, run in zip(self._launches, engine.session.runs, strict=False):
-            made = _launch(launch, clocks)
+            made = made_launch(launch, clocks)
             made.off = dict(run.off)
             past.launches.append(made)
         if not past.launches:
@@ -269,7 +229,7 @@ class PastReader:
         past.ending_known = self._ending if footage.is_timed else past.end if footage.is_over else None
         return past
 
-    def _growth(self, source: _Source, clocks: _Clocks) -> Growth:
+    def _growth(self, source: SourceSoFar, clocks: Clocks) -> Growth:
         lane = self.engine.logs.get(source.name)
         if lane is not None:
             source.marks.append((lane.lines.n_bytes, lane.lines.line, lane.parser.n_lines, lane.parser.n_unknown))
@@ -288,160 +248,3 @@ class PastReader:
         read_configs(run, self.footage.configs)
         launch.settings = [found for name, found in run.settings.items() if before.get(name) is not found]
         launch.trainer = run.trainer if trainer is None else None
-
-
-class _Clocks:
-    """From bytes of a source to seconds into the recording."""
-
-    def __init__(self, reader: PastReader) -> None:
-        self._maps: dict[str, tuple[Floats, Floats]] = {}
-        self.has_times = True
-        self.started_s: float | None = None
-        if reader.footage.is_timed:
-            for name, source in reader._sources.items():
-                rows = source.rows
-                self._maps[name] = np.array([r[0] for r in rows], np.float64), np.maximum.accumulate([r[1] for r in rows])
-            self.is_timed = True
-            return
-        self.is_timed = False
-        logs = [s for s in reader._sources.values() if s.folder is None]
-        events = [s for s in reader._sources.values() if s.folder is not None]
-        axis: tuple[NDArray[np.int64], Floats] | None = None
-        if logs:
-            axis = self._log(reader, logs)
-        for source in events:
-            self._events(reader, source, axis)
-
-    def _log(self, reader: PastReader, logs: list[_Source]) -> tuple[NDArray[np.int64], Floats] | None:
-        """The clock of the log's own bar, launch by launch; without one a second for each step."""
-        positions: dict[str, list[Floats]] = {s.name: [np.zeros(1)] for s in logs}
-        seconds: dict[str, list[Floats]] = {s.name: [np.zeros(1)] for s in logs}
-        base, n_known, last = 0.0, 0, None
-        for launch in reader._launches:
-            column = next((c for (name, tag), c in launch.columns.items() if tag == "step" and name in positions), None)
-            column = column or next((c for (name, _), c in launch.columns.items() if name in positions), None)
-            if column is None:
-                continue
-            t_s = np.concatenate([rows.t_s for rows in column.parts])
-            step = np.concatenate([rows.step for rows in column.parts])
-            good = np.isfinite(t_s)
-            n_known += int(good.sum())
-            if good.any():
-                t_s = np.interp(np.arange(len(t_s)), np.flatnonzero(good), t_s[good])
-                t_s = np.maximum.accumulate(t_s) - t_s[0]
-            else:
-                t_s = np.arange(len(t_s), dtype=np.float64)
-            at = np.concatenate(column.at)
-            positions[column.source].append(at)
-            seconds[column.source].append(t_s + base)
-            last = (step, t_s + base)
-            base += float(t_s[-1]) + TAIL_S
-        self.has_times = n_known > 0
-        offset_s = reader.engine.session.runs[0].timeline.offset_s
-        self.started_s = offset_s
-        for source in logs:
-            at, t_s = np.concatenate(positions[source.name]), np.concatenate(seconds[source.name])
-            end = float(source.position)
-            if end > at[-1]:
-                at, t_s = np.append(at, end), np.append(t_s, (t_s[-1] if len(t_s) > 1 else base) + TAIL_S)
-            if len(at) > 2:  # what stands before the first step was there when it came
-                at, t_s = at[1:], t_s[1:]
-            self._maps[source.name] = at, np.maximum.accumulate(t_s)
-        return last
-
-    def _events(self, reader: PastReader, source: _Source, axis: tuple[NDArray[np.int64], Floats] | None) -> None:
-        columns = [c for launch in reader._launches for (name, _), c in launch.columns.items() if name == source.name]
-        self._maps[source.name] = np.array([0.0, max(1.0, float(source.position))]), np.array([0.0, 0.0])
-        if not columns:
-            return
-        rows = columns[0].parts
-        t_s, step = np.concatenate([r.t_s for r in rows]), np.concatenate([r.step for r in rows])
-        good = np.isfinite(t_s)
-        if not good.any():
-            return
-        if axis is None:
-            self.started_s = float(t_s[good].min()) if self.started_s is None else self.started_s
-            end = float(t_s[good].max()) - self.started_s
-        else:
-            order = np.argsort(axis[0], kind="stable")
-            end = float(np.interp(step[-1], axis[0][order], axis[1][order]))
-        self._maps[source.name] = np.array([0.0, max(1.0, float(source.position))]), np.array([0.0, max(0.0, end)])
-        self._axis = axis
-
-    def map_of(self, name: str) -> tuple[Floats, Floats]:
-        """(bytes, seconds), both ascending."""
-        return self._maps.get(name, (np.zeros(1), np.zeros(1)))
-
-    def seconds(self, name: str, at: Floats) -> Floats:
-        """When these bytes of a source were there. Ascending where the bytes are."""
-        if name == CLOCK:
-            return at
-        held = self._maps.get(name)
-        if held is None or not len(held[0]):
-            return np.zeros(len(at))
-        position, t_s = held
-        if self.is_timed:  # a byte came with the piece that it lies in
-            found: Floats = t_s[np.minimum(np.searchsorted(position, at, "left"), len(t_s) - 1)]
-            return found
-        return np.interp(at, position, t_s)
-
-    def rows(self, column: _Column, at: Floats) -> Floats:
-        """When the rows of a series were known."""
-        if self.is_timed or column.rows.t_from != "wall":
-            return np.maximum.accumulate(self.seconds(column.source, at))
-        axis = getattr(self, "_axis", None)
-        if axis is not None:
-            order = np.argsort(axis[0], kind="stable")
-            step = np.concatenate([r.step for r in column.parts])
-            return np.maximum.accumulate(np.interp(step, axis[0][order], axis[1][order]))
-        t_s = np.concatenate([r.t_s for r in column.parts])
-        good = np.isfinite(t_s)
-        if not good.any():
-            return np.zeros(len(t_s))
-        filled = np.interp(np.arange(len(t_s)), np.flatnonzero(good), t_s[good])
-        return np.maximum.accumulate(np.maximum(0.0, filled - (self.started_s or 0.0)))
-
-
-def _launch(launch: _Launch, clocks: _Clocks) -> PastLaunch:
-    def second(at: tuple[str, float]) -> float:
-        return float(clocks.seconds(at[0], np.array([at[1]]))[0])
-
-    made = PastLaunch(begun=second(launch.at))
-    for (source, tag), column in launch.columns.items():
-        parts, first = column.parts, column.rows
-        step, offset = np.concatenate([rows.step for rows in parts]), np.concatenate([rows.offset for rows in parts])
-        value, t_s = np.concatenate([rows.value for rows in parts]), np.concatenate([rows.t_s for rows in parts])
-        known, steps_known = clocks.rows(column, np.concatenate(column.at)), all(rows.steps_known for rows in parts)
-        made.columns.append(PastColumn(source, tag, first.kind, first.t_from, steps_known, step, value, t_s, offset, known))
-    last = made.begun
-    for at, applied in launch.applied:
-        last = max(last, second(at))
-        made.applied.append(applied)
-        made.applied_known.append(last)
-    last = made.begun
-    for at, progress in launch.progress:
-        last = max(last, second(at))
-        made.progress.append(progress)
-        made.progress_known.append(last)
-    newest: dict[str, float] = {}
-    steps = {c.tag: c for c in made.columns}
-    for at, lane, told in launch.told:
-        t: float = second(at)
-        loss = steps.get("loss") or steps.get("loss_mean")
-        if not clocks.is_timed and told.step is not None and loss is not None and loss.t_from == "wall":
-            t = float(loss.known[min(int(np.searchsorted(loss.step, told.step)), len(loss.known) - 1)])
-        # the order of a lane stands; of lanes without times of arrival each has its own clock
-        key = ALL if clocks.is_timed else lane
-        last = newest[key] = max(newest.get(key, made.begun), t)
-        made.told.append((lane, told))
-        made.told_known.append(last)
-    if not clocks.is_timed:
-        order = sorted(range(len(made.told)), key=lambda i: made.told_known[i])
-        made.told, made.told_known = [made.told[i] for i in order], [made.told_known[i] for i in order]
-    last = made.begun
-    for at, break_s in launch.breaks:
-        last = max(last, second(at))
-        made.breaks_t_s.append(break_s)
-        made.breaks_known.append(last)
-    return made
-

@@ -95,7 +95,7 @@ def test_three_hours_of_sleep_are_a_pause(tmp_path: Path) -> None:
     training.end()
     assert [round(row[2] - row[3]) for row in open_recording(tmp_path / "recording.db").rows if row[0] == "j"] == [10_800]
     again = replayed(tmp_path / "recording.db")
-    assert at_end(again) == [] and again.engine.run.progress.step == 249
+    assert at_end(again) == [] and again.engine.run.progress.step == 250
     assert again.end_s > 10_800
 
 
