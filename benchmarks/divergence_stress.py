@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from divergence import load, make
+from divergence import WithThresholds, load, make, wilson
 
 from loramon.detectors.loss_divergence import LossDivergence
 
@@ -41,6 +41,7 @@ BLOCK = 25
 WITHIN = 300
 SIZES = (0.5, 1.0, 1.5)
 FORMS = ("step", "means of ten", "running mean of 20", "running mean of 200", "running mean of 1000")
+THRESHOLDS = (8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0)
 RISES = ("jump x1.5", "jump x2", "jump x4", "addend 1 x level", "addend 3 x level", "ramp x2 in 200", "ramp x2 in 50")
 
 
@@ -87,9 +88,9 @@ def forms(y: Floats, form: str) -> tuple[Any, Any]:
     return make("loss_mean", "running", step, [float(f"{m:.3g}") for m in mean], window=window)
 
 
-def alarms(y: Floats, form: str) -> list[int]:
+def alarms(y: Floats, form: str, detector: LossDivergence | None = None) -> list[int]:
     info, rows = forms(y, form)
-    told = LossDivergence().start(info).scan(rows, 0, len(rows.step))
+    told = (detector or LossDivergence()).start(info).scan(rows, 0, len(rows.step))
     return [t.step for t in told if not t.resolves and t.severity == "warning" and t.step is not None]
 
 
@@ -147,6 +148,16 @@ def main(argv: list[str]) -> int:
                     steps += len(trend)
             lo, hi = (1e5 * v / steps for v in poisson(n))
             print(f"| {form} | x {size:g} | {n} | {steps} | {1e5 * n / steps:.2f} ({lo:.2f}-{hi:.2f}) |", flush=True)
+    print("\n| threshold S | alarms | per 100k steps (95 %) | jump x2: found, delay median/p90 | addend 3 x level | jump x4 |\n|---|---|---|---|---|---|")
+    for h in THRESHOLDS:
+        rng, n, steps = np.random.default_rng(1), 0, 0
+        for trend, rest in parts:
+            for _ in range(copies):
+                n += len(alarms(drawn(rng, trend, rest, 1.0), "step", WithThresholds(h)))
+                steps += len(trend)
+        lo, hi = (1e5 * v / steps for v in poisson(n))
+        found = (next(_power(parts, rise, copies, WithThresholds(h))) for rise in ("jump x2", "addend 3 x level", "jump x4"))
+        print(f"| {h:g} | {n} | {1e5 * n / steps:.2f} ({lo:.2f}-{hi:.2f}) | {' | '.join(found)} |", flush=True)
     print("\n| rise | " + " | ".join(f"{f}: found (95 %), delay median/p90" for f in FORMS) + " |\n|---|" + "---|" * len(FORMS))
     for rise in RISES:
         cells = list(_power(parts, rise, copies))
@@ -154,16 +165,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _power(parts: list[tuple[Floats, Floats]], rise: str, copies: int) -> Iterator[str]:
-    from divergence import wilson
-
+def _power(parts: list[tuple[Floats, Floats]], rise: str, copies: int, detector: LossDivergence | None = None) -> Iterator[str]:
     for form in FORMS:
         rng, found, of = np.random.default_rng(2), 0, 0
         delays: list[int] = []
         for trend, rest in parts:
             for _ in range(max(1, copies // 3)):
                 at = int(rng.integers(60, len(trend) - WITHIN)) if len(trend) > WITHIN + 61 else 60
-                told = alarms(lifted(drawn(rng, trend, rest, 1.0), at, rise), form)
+                told = alarms(lifted(drawn(rng, trend, rest, 1.0), at, rise), form, detector)
                 hits = [s - at for s in told if at < s <= at + WITHIN]
                 if any(s <= at for s in told):
                     continue

@@ -16,10 +16,10 @@ Four signs, each exact:
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loramon.detectors.base import SeriesInfo, SeriesScan
 from loramon.events import Rows, Told
@@ -35,6 +35,8 @@ ZERO_AGAIN_SHARE = 0.05
 LOW = 1e-8
 LOW_STEPS = 200
 STILL_STEPS = 200
+PASS_FROM = 8
+"""Stretches in one piece from which on they are passed over together."""
 D_AT_START = 1e-5
 
 
@@ -82,12 +84,32 @@ class FlatScan:
         new[1:] |= value[1:] != value[:-1]
         starts = np.flatnonzero(new)
         edges = [*([] if new[0] else [0]), *starts.tolist(), hi - lo]
-        for a, b in pairwise(edges):
+        at = 0
+        while at < len(edges) - 1:
+            a, b = edges[at], edges[at + 1]
             if back[a]:
                 self._reset()
             self._stretch(view, lo + a, lo + b, bool(new[a]), out)
+            at = self._pass(view, lo, edges, at + 1, back)
         self._last_step = int(step[-1])
         return out
+
+    def _pass(self, view: Rows, lo: int, edges: list[int], at: int, back: NDArray[np.bool_]) -> int:
+        """Passes over the stretches from number `at` on that can be no sign of anything, all at once: a schedule's curve
+        has a new value in every row. Returns the number of the first that must be looked at."""
+        end = len(edges) - 1
+        if self._told is not None or end - at < PASS_FROM or back[edges[at] :].any():
+            return at
+        values = view.value[lo + edges[at] : lo + edges[end]]
+        if self._tag == "lr":
+            if not (values.min() > 0.0 and self._highest > LOW):  # a NaN is no minimum above 0
+                return at
+        elif int(view.step[lo + edges[at]]) == self._first_step:
+            return at
+        last = edges[end - 1]
+        self._highest = max(self._highest, float(values.max()))
+        self._value, self._since, self._rows = float(view.value[lo + last]), int(view.step[lo + last]), edges[end] - last
+        return end
 
     def _stretch(self, view: Rows, lo: int, hi: int, new: bool, out: list[Told]) -> None:
         """Rows lo..hi hold one value, a `new` one or that of the rows before."""
@@ -134,7 +156,8 @@ class FlatScan:
         at = float(view.t_s[row])
         first = sign in ("too-low", "still")
         since = self._first_step if first else self._since
-        numbers: dict[str, object] = {"sign": sign, "since_step": since, "lr" if self._tag == "lr" else "still_value": self._value}
+        value = None if math.isnan(self._value) else self._value
+        numbers: dict[str, object] = {"sign": sign, "since_step": since, "lr" if self._tag == "lr" else "still_value": value}
         severity: Literal["note", "warning"] = "note" if resolves else "warning"
         t_s = None if math.isnan(at) else at
         return Told(ID, severity, int(view.step[row]), t_s, since, numbers, resolves=resolves)

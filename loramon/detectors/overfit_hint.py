@@ -58,21 +58,20 @@ class OverfitScan:
     def scan(self, view: Rows, lo: int, hi: int) -> list[Told]:
         """Rows lo..hi are new. A step lower than the one before it is a resume: what came before is forgotten."""
         out: list[Told] = []
-        while lo < hi:
-            before = view.step[lo] if self._last_step is None else self._last_step
-            end = min(hi, lo + BLOCK_ROWS - len(self._rest))
-            back = np.flatnonzero(np.diff(view.step[lo:end], prepend=before) < 0)
-            if len(back) and back[0] == 0:
+        if lo >= hi:
+            return out
+        before = view.step[lo] if self._last_step is None else self._last_step
+        back = [lo + int(k) for k in np.flatnonzero(np.diff(view.step[lo:hi], prepend=before) < 0)]
+        self._last_step = int(view.step[hi - 1])
+        for end in (*back, hi):
+            while lo < end:
+                to = min(end, lo + BLOCK_ROWS - len(self._rest))
+                self._rest += view.value[lo:to].tolist()
+                if len(self._rest) == BLOCK_ROWS:
+                    self._block(view, to - 1, out)
+                lo = to
+            if end < hi:
                 self._reset()
-                self._last_step = int(view.step[lo])
-                continue
-            if len(back):
-                end = lo + int(back[0])
-            self._rest += view.value[lo:end].tolist()
-            self._last_step = int(view.step[end - 1])
-            if len(self._rest) == BLOCK_ROWS:
-                self._block(view, end - 1, out)
-            lo = end
         return out
 
     def _block(self, view: Rows, row: int, out: list[Told]) -> None:

@@ -84,6 +84,7 @@ class RecoveredScan:
         self._coarser = iter(tunings)
         self._k = 0
         self._read = 0  # blocks of k steps that the scan has seen
+        self._left_at = 0  # step at which a length was given up
         self._scan: RiseScan | None = None
         self._whole: RiseScan | None = None
 
@@ -110,9 +111,12 @@ class RecoveredScan:
             self._t_s.extend(view.t_s[lo:end])
             self._offset.extend(view.offset[lo:end])
             self._recover(view, out)
-            if end < hi and self._whole is None:
-                self._whole = RiseScan(self._id, "running", self._running)
-            lo = end
+            if self._whole is not None:
+                lo += int(np.searchsorted(view.step[lo:end], self._left_at, "right"))
+            else:
+                lo = end
+                if end < hi:
+                    self._whole = RiseScan(self._id, "running", self._running)
         return out + self._whole.scan(view, lo, hi) if self._whole is not None else out
 
     def _good(self, view: Rows, lo: int, hi: int) -> int:
@@ -135,6 +139,7 @@ class RecoveredScan:
                 self._read += n
                 if n == len(means):
                     return
+                self._left_at = int(end[n])
                 if len(wrong) and wrong[0] == n:
                     self._whole = RiseScan(self._id, "running", self._running)
                     return

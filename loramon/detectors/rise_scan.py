@@ -156,25 +156,27 @@ class RiseScan:
         self._past.append(logs[usable], view.step[lo:hi][usable])
         values: list[float] = np.where(usable, logs, np.nan).tolist()
         n, total, rise, mean, scale, k, most = self._n, self._sum, self._rise, self._mean, self._scale, self._k, self._most
-        checks = self._checks
+        told, threshold, refresh_at = self._told is not None, self._threshold, self._refresh_at
+        checks, check_until = self._checks, self._begin + max(self._checks, default=0)
         for row, y in enumerate(values, lo):
             if y != y:  # NaN or nothing said: `loss-nan` speaks, the stretch ends
                 total = rise = 0.0
                 self._stretch = n
                 continue
-            if self._told is not None:
+            if told:
                 n += 1
                 self._after(y, n, view, row, out)
+                told, threshold = self._told is not None, self._threshold
                 continue
-            if n >= self._refresh_at and total == 0.0:
+            if n >= refresh_at and total == 0.0:
                 self._refresh(n)
-                mean, scale, k, most = self._mean, self._scale, self._k, self._most
+                mean, scale, k, most, refresh_at = self._mean, self._scale, self._k, self._most, self._refresh_at
             n += 1
-            if n - self._begin in checks and self._ref_from == self._begin:
+            if n <= check_until and n - self._begin in checks and self._ref_from == self._begin:
                 split = start_rise(self._past.rows(self._begin, n), self._tuning.start_threshold or math.inf, self._kind)
                 if split is not None:
                     self._tell_start(split, n, view, row, out)
-                    total = rise = 0.0
+                    total, rise, told = 0.0, 0.0, True
                     continue
             if scale == 0.0:
                 continue
@@ -187,10 +189,10 @@ class RiseScan:
             if n == self._stretch + 1:
                 self._stretch_step = int(view.step[row])
             rise += y - mean
-            if total > self._threshold and self._stands_out(n, total, rise):
+            if total > threshold and self._stands_out(n, total, rise):
                 self._since = self._stretch_step
                 self._tell(rise / (n - self._stretch), view, row, out)
-                total = rise = 0.0
+                total, rise, told = 0.0, 0.0, True
         self._n, self._sum, self._rise = n, total, rise
 
     def _refresh(self, n: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -99,3 +101,19 @@ def test_a_resumed_recorder_and_a_first_step_that_is_drawn_twice() -> None:
 def test_the_means_end_where_the_loss_is_no_number() -> None:
     means = np.concatenate((shown(noisy(0.1, 500), 50), np.full(100, np.nan)))
     assert told(means, 50) == []
+
+
+@pytest.mark.parametrize("window", [3, 40])
+@pytest.mark.parametrize("seed", range(4))
+def test_where_it_is_given_up_does_not_depend_on_how_the_rows_come(window: int, seed: int) -> None:
+    """A figure that proves to be another mean: what follows is tested as it is, from the same row on."""
+    rng = np.random.default_rng(seed)
+    means = np.concatenate((noisy(0.1, 150, 0.05, seed), noisy(5.0, 250, 0.4, seed + 1), noisy(0.1, 100, 0.4, seed + 2)))
+    info = SeriesInfo("log", "loss_mean", "running", window_steps=window)
+    n = len(means)
+    rows = Rows("loss_mean", "running", np.arange(1, n + 1), means, np.full(n, np.nan), np.arange(n))
+    whole, pieces = LossDivergence().start(info), LossDivergence().start(info)
+    cuts = [0, *sorted(rng.integers(1, n, 30).tolist()), n]
+    said = [t for lo, hi in pairwise(cuts) for t in pieces.scan(rows, lo, hi)]
+    assert said == whole.scan(rows, 0, n)
+    assert said or window == 3
