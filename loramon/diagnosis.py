@@ -429,5 +429,17 @@ def times_of(run: Run) -> dict[str, Any]:
     if line.last_wall_s is not None:
         ended = max(ended or line.last_wall_s, line.last_wall_s)
     started = line.first_wall_s if line.first_wall_s is not None else line.wall_s(float(t[0])) if run.tick_t_s.n else None
-    phases = {"train": round(float(t[-1]) - float(t[0]), 1)} if run.tick_t_s.n > 1 else {}
-    return {"started": iso(started), "ended": iso(ended), "by_phase_s": phases, "from": line.t_from}
+    return {"started": iso(started), "ended": iso(ended), "by_phase_s": phases_of(run), "from": line.t_from}
+
+
+def phases_of(run: Run) -> dict[str, float]:
+    """Seconds by phase; what was not seen is left out. The training's are those between its first and its last step."""
+    t, line = run.tick_t_s.view, run.timeline
+    took: dict[str, float] = {str(phase): seconds for phase, seconds in run.phase_s.items()}
+    if len(t) and line.first_wall_s is not None and line.t_from == "bar" and line.offset_s is not None and (line.error_s or 99) <= 2:
+        silent_s = line.offset_s - line.first_wall_s - (sum(took.values()) - run.paused_s)  # models are loaded without a bar
+        if silent_s > 2:
+            took["load"] = took.get("load", 0.0) + silent_s
+    if len(t) > 1:
+        took["train"] = max(0.0, float(t[-1]) - float(t[0]) - run.paused_s)
+    return {phase: round(seconds, 1) for phase, seconds in took.items()}

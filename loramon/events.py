@@ -344,8 +344,17 @@ class PhaseSeen:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class PhaseTook:
+    """So many seconds more were spent on this. `within`: between two steps, so that the training's clock went on."""
+
+    phase: Phase
+    took_s: float
+    within: bool = False
+
+
 Payload = (
-    Setting | TrainerSeen | Launch | Fact | Failure | End | Checkpoint | SampleImage | Stamp | PhaseSeen | Progress
+    Setting | TrainerSeen | Launch | Fact | Failure | End | Checkpoint | SampleImage | Stamp | PhaseSeen | PhaseTook | Progress
 )
 
 

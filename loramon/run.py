@@ -22,6 +22,8 @@ from loramon.events import (
     Fact,
     Failure,
     Launch,
+    Phase,
+    PhaseTook,
     Place,
     Progress,
     Rows,
@@ -73,6 +75,10 @@ class Run:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     samples: list[SampleImage] = field(default_factory=list)
     n_failures: dict[str, int] = field(default_factory=dict)
+    phase_s: dict[Phase, float] = field(default_factory=dict)
+    """Seconds spent on what is no training."""
+    paused_s: float = 0.0
+    """So much of them lies between two steps."""
     timeline: Timeline = field(default_factory=Timeline)
     revision: int = 0
     lanes: dict[str, list[Told]] = field(default_factory=dict)
@@ -139,6 +145,9 @@ class Run:
         elif isinstance(payload, SampleImage):
             if len(self.samples) < KEEP_EVENTS:
                 self.samples.append(payload)
+        elif isinstance(payload, PhaseTook):
+            self.phase_s[payload.phase] = self.phase_s.get(payload.phase, 0.0) + payload.took_s
+            self.paused_s += payload.took_s if payload.within else 0.0
         elif isinstance(payload, Stamp):
             self.timeline.stamp(payload.wall_s, event.t_s if event.t_from == "bar" else None)
         elif isinstance(payload, Launch):

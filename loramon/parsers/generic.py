@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from loramon.events import End, Payload, Place, Progress
+from loramon.events import End, Payload, Phase, Place, Progress
 from loramon.parsers.base import Profile, Role, Tag, rule, whole
 
 _LOSS = re.compile(r"(?:^|[_/. ])loss(?:_step)?$", re.I)
@@ -20,6 +20,22 @@ _LOADS = re.compile(
     r"|writ|convert|merg|sav(?:e|ing)|quantiz|process",
     re.I,
 )
+
+
+_PHASES: tuple[tuple[re.Pattern[str], Phase], ...] = (
+    (re.compile(r"download|fetch", re.I), "download"),
+    (re.compile(r"quantiz", re.I), "quantize"),
+    (re.compile(r"cach|encod|token", re.I), "cache"),
+    (re.compile(r"val|eval|test|infer|predict", re.I), "validate"),
+    (re.compile(r"sampl|generat|denois", re.I), "sample"),
+    (re.compile(r"writ|sav(?:e|ing)|upload|merg", re.I), "save"),
+    (_LOADS, "load"),
+)
+
+
+def phase_of(desc: str) -> Phase | None:
+    """What a bar of this name does, where the name tells."""
+    return next((phase for pattern, phase in _PHASES if pattern.search(desc)), None)
 
 
 def role(desc: str, keys: tuple[str, ...]) -> Role | None:

@@ -176,6 +176,7 @@ class LogParser:
             ours = int(others[0]) if len(others) else hi - lo
             now.tell_waiting_stamp()
             if ours:
+                now.phase_steps(scanned, lo, lo + ours)
                 restart = bar.frames(scanned, (lo, lo + ours), now.arrival_s)
                 if restart is None:
                     lo += ours
@@ -193,6 +194,7 @@ class LogParser:
             self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
             return lo
         if role == "train" and now.bar.bar_id == bar_id:
+            now.phases.trains(bar_id)
             if now.bar.epoch is not None:
                 now.epoch, now.total_epochs = float(now.bar.epoch[0]), float(now.bar.epoch[1])
             return lo
@@ -200,7 +202,10 @@ class LogParser:
             now.total_epochs = float(bar.total)
         now.pause()
         same = np.flatnonzero(scanned.bar[lo:hi] != bar_id)
-        return _next_loss(scanned, lo + 1, lo + int(same[0]) if len(same) else hi)
+        to = _next_loss(scanned, lo + 1, lo + int(same[0]) if len(same) else hi)
+        if role not in ("epoch", "train"):
+            now.phases.bar(bar_id, role, bar, scanned.elapsed_s[lo:to])
+        return to
 
     def _went_on(self, scanned: Scanned, lo: int, hi: int) -> int | None:
         """The frame that shows the training a few steps behind an exception; None while it does not.
@@ -267,6 +272,7 @@ class LogParser:
             self._now.ended = True
         elif isinstance(payload, PhaseSeen) and payload.phase != "train":
             self._now.pause()
+            self._now.phases.said(payload.phase)
         self._now.event(payload, place)
 
     def failure(self, failure: Failure) -> None:

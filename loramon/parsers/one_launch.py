@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import End, Payload, Place, Progress, Setting, Stamp
+from loramon.events import End, Payload, Phase, PhaseTook, Place, Progress, Setting, Stamp
 from loramon.parsers.bar_columns import Columns
 from loramon.parsers.bar_names import tag_of
 from loramon.parsers.bars import Scanned
 from loramon.parsers.base import Tag
 from loramon.parsers.batcher import Batcher
 from loramon.parsers.dict_steps import DictSteps
+from loramon.parsers.phases import PhaseClock
 from loramon.parsers.points import POINT_TAGS, LineClock, Point
 from loramon.parsers.profiles import outranks, profile
 from loramon.parsers.record_rows import RecordRows
@@ -46,6 +47,7 @@ class OneLaunch:
         self._line_s = math.nan
         self._first_point: int | None = None
         self.bar = TrainingBar(self, self.dicts)
+        self.phases = PhaseClock(self._phase_took)
         self.known_total: int | None = None
         self._header: dict[str, object] = {}
         """What the header told for our own use: names with a leading underscore."""
@@ -64,6 +66,7 @@ class OneLaunch:
             return False
         self.trainer, self.profile, self._tags = trainer, profile(trainer), {}
         self.bar.is_unnamed = False
+        self.phases.unnamed = "validate" if trainer == "hf-trainer" or self.profile.family_of == "hf-trainer" else "sample"
         return True
 
     def inherit(self, before: OneLaunch) -> None:
@@ -164,6 +167,16 @@ class OneLaunch:
         self.total_epochs = progress.total_epochs if progress.total_epochs is not None else self.total_epochs
         self.epoch = progress.epoch if progress.epoch is not None else self.epoch
 
+    def phase_steps(self, scanned: Scanned, lo: int, hi: int) -> None:
+        """Redraws of the training bar come: a pause before them is over."""
+        bar = self.bar
+        clock = bar.t_base_s + scanned.elapsed_s[lo:hi] if self.arrival_s is None else np.full(hi - lo, self.arrival_s)
+        newest = (bar.step or 0, bar.newest.t_s) if bar.newest is not None else None
+        self.phases.steps(scanned.n[lo:hi] + bar.step_base, clock, newest)
+
+    def _phase_took(self, phase: Phase, took_s: float, within: bool) -> None:
+        self.event(PhaseTook(phase, took_s, within), Place(self._batcher.source, self.bar.newest.offset if self.bar.newest is not None else 0))
+
     def pause(self) -> None:
         """Other work than steps is done now."""
         if self.bar.newest is not None:
@@ -191,6 +204,7 @@ class OneLaunch:
     def finish(self) -> None:
         """Nothing more of this launch comes: what waited is whole."""
         self.tell_waiting_stamp()
+        self.phases.finish()
         self.bar.finish()
         self.dicts.finish(self.bar.step, self.clock_s)
         self._record_rows.finish()
