@@ -22,12 +22,12 @@ from loramon.parsers.prefix import FILE_COLUMN, peel, wall_of
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
 from loramon.parsers.shapes import Shapes
+from loramon.parsers.shortlist import DIGITS_TO_0, MAX_SHAPES, Shortlist
 from loramon.parsers.taught import Taught
 from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
 from loramon.text import cells, sanitise
 
-_DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
-_RULES: tuple[tuple[Rule, str], ...] = tuple((r, r.literal.decode()) for p in PROFILES for r in p.rules)
+_RULES: tuple[Rule, ...] = tuple(r for p in PROFILES for r in p.rules)
 _OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
                  b'  File "', b"--", b"above exception", b"Original Traceback", b"inputs:", b"labels:",
                  b"label_ids:", b'": ')  # fmt: skip
@@ -74,8 +74,11 @@ class Residue:
         self._formats = formats
         self._catalogue = catalogue
         self._to = listener
-        literals = (*_OWN_LITERALS, *(r.literal for r, _ in _RULES), *catalogue.line_literals)
-        self._literals = tuple(dict.fromkeys(literal.translate(_DIGITS_TO_0) for literal in literals if literal))
+        literals = (*_OWN_LITERALS, *(r.literal for r in _RULES), *catalogue.line_literals)
+        self._literals = tuple(dict.fromkeys(literal.translate(DIGITS_TO_0) for literal in literals if literal))
+        self._shortlist = Shortlist(_RULES, catalogue.line_literals)
+        self._told: set[bytes] = set()
+        """Shapes of lines that may mean something."""
         self._dull = Shapes()
         self._unknown = Shapes()
         self._tracebacks = Tracebacks(catalogue, listener.failure)
@@ -99,11 +102,16 @@ class Residue:
         data = segment.data
         if data.startswith(b"{'"):
             return False
-        shape = data.translate(_DIGITS_TO_0)
+        shape = data.translate(DIGITS_TO_0)
         if self._dull.again(shape):
             self._before = ""
             return True
+        if shape in self._told:
+            return False
         if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_RAW.search(data, 0, _PREFIX_BYTES):
+            if len(self._told) >= MAX_SHAPES:
+                self._told.clear()
+            self._told.add(shape)
             return False
         if data[:1] in (b" ", b"{", b"}") and self._to.trainer in DUMPING_TRAINERS:
             return False
@@ -227,30 +235,29 @@ class Residue:
 
     def _in_traceback(self, text: str, place: Place) -> None:
         """A traceback's lines name scripts and packages, and a launcher's quotes the whole command."""
-        for rule, literal in _RULES:
-            if rule.trainer is not None and literal in text and rule.pattern.match(text):
+        for rule in self._shortlist.of(text)[0]:
+            if rule.trainer is not None and rule.pattern.match(text):
                 self._to.seen(rule.trainer, place, text)
         for item in settings_in(text, place, self._to.trainer):
             self._to.payload(item, place)
 
     def _message(self, message: str, text: str, place: Place, rank: int | None, wall_s: float | None = None) -> None:
         self._before = message
-        known = self._rules(message, text, place, rank)
+        rules, may_fail = self._shortlist.of(text if message in text else f"{text}\n{message}")
+        known = self._match(rules, message, text, place, rank)
         if (point := plain_point(message)) is not None:
             known = True
             self._to.point(point.stamped(wall_s), place)
         for item in (*settings_in(text, place, self._to.trainer), *self._dump.line(text, place, self._to.trainer)):
             known = True
             self._to.payload(item, place)
-        if not (self._failure(message, text, place, rank) or known or self._dump.is_dump):
-            self._unknown.add(message.encode().translate(_DIGITS_TO_0), place.line)
+        failed = self._failure(message, text, place, rank) if may_fail else self._tracebacks.bare(message, place, rank)
+        if not (failed or known or self._dump.is_dump):
+            self._unknown.add(message.encode().translate(DIGITS_TO_0), place.line)
 
-    def _rules(self, message: str, text: str, place: Place, rank: int | None) -> bool:
+    def _match(self, rules: tuple[Rule, ...], message: str, text: str, place: Place, rank: int | None) -> bool:
         known = False
-        words = text if message in text else f"{text}\n{message}"
-        for rule, literal in _RULES:
-            if literal not in words:
-                continue
+        for rule in rules:
             match = rule.pattern.match(message) or (rule.pattern.match(text) if text is not message else None)
             if match is None and message[:1] == " ":  # indented as a whole, where it was pasted
                 match = rule.pattern.match(message.lstrip())
