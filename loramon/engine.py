@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import numpy as np
-
 from loramon.catalogue.match import load
 from loramon.detectors import EVENT_DETECTORS, SERIES_DETECTORS, loss_divergence
 from loramon.detectors.base import EventDetector, SeriesDetector, SeriesInfo, SeriesScan
@@ -26,6 +24,7 @@ from loramon.readings import Readings, SampleColumns
 from loramon.run import TICKS, Run, Session
 from loramon.sources.tfevents import ScalarColumns
 from loramon.switches import Switches, raised
+from loramon.telling_rows import row_of, without_step
 from loramon.ticker import Ticker
 
 LOSS_SETTINGS = frozenset({"resolution", "frames", "batch_size", "prediction_type", "timestep_sampling", "flow_shift", "min_snr_gamma",
@@ -158,6 +157,8 @@ class Engine:
         """The exit status that whoever waited for the process was told: behind all that it printed."""
         if event.time_limit_end_s is not None:
             self.readings.facts["time_limit_end_s"] = event.time_limit_end_s
+        if event.change in ("exited", "lost"):
+            self.run.process_gone = True
         if event.change != "exited":
             return
         self.finish()
@@ -275,11 +276,11 @@ class Engine:
             self.switches.overran(self.run, detector.name, began_s)
             row = 0
             for told in tellings:
-                row = _row_of(rows, told, row)
+                row = row_of(rows, told, row)
                 at = int(rows.offset[row])
                 if rows.kind == "running" and self._loss_from.get(batch.source, at) < at:
                     continue  # the same losses, averaged: it only tells later and less surely
-                yield at, told if rows.steps_known else _without_step(told)
+                yield at, told if rows.steps_known else without_step(told)
 
     def _start(self, detector: SeriesDetector, batch: Batch, rows: Rows) -> SeriesScan | None:
         info = SeriesInfo(batch.source, rows.tag, rows.kind, batch.trainer or self.run.trainer, batch.nan_hidden, rows.steps_known,
@@ -291,17 +292,3 @@ class Engine:
         best = self.run.best("loss")
         scan = self._scans.get((best.source, best.tag, loss_divergence.ID)) if best is not None else None
         return scan.outlook() if isinstance(scan, (RiseScan, RecoveredScan)) else None
-
-
-def _row_of(rows: Rows, told: Told, first: int) -> int:
-    """The row at which this was told, at or behind `first`: the tellings of several columns are put in the order of the
-    source. A step that was run again after a resume is told apart by its time."""
-    at = np.flatnonzero(rows.step[first:] == told.step) if told.step is not None else np.zeros(0, int)
-    if told.t_s is not None and len(at):
-        same = at[rows.t_s[first:][at] == told.t_s]
-        at = same if len(same) else at
-    return first + int(at[0]) if len(at) else len(rows.step) - 1
-
-
-def _without_step(told: Told) -> Told:
-    return Told(told.id, told.severity, None, told.t_s, None, told.numbers, told.place, told.resolves)

@@ -88,6 +88,8 @@ class Run:
     """(time of the newest step then, seconds) of each time that the machine slept while it was watched."""
     first_step_seen: int | None = None
     nan_hidden: bool = False
+    process_gone: bool = False
+    """The process was seen to exit, or to be gone."""
     off: dict[str, str] = field(default_factory=dict)
     """Detectors and parsers that were switched off, and why."""
 

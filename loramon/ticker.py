@@ -147,7 +147,7 @@ class Ticker:
         return TickView(
             0.0, run.tick_t_s.view[:0], run.tick_step.view[:0], run.breaks_t_s, facts=facts, settings=settings, trainer=run.trainer,
             saves=[c.step for c in run.checkpoints if c.step is not None],
-            ended=fatal or (step is not None and total is not None and step >= total > 0), progress=run.progress,
+            ended=fatal or run.process_gone or (step is not None and total is not None and step >= total > 0), progress=run.progress,
         )  # fmt: skip
 
     def _view(self, as_of_s: float, about: TickView) -> TickView:

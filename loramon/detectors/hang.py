@@ -68,7 +68,7 @@ class Hang:
             self._told_at = None
             return [Told(ID, "critical", step, t_s, None, {}, resolves=True)]
         silent_s = view.as_of_s - last_s - view.slept_s(last_s)
-        if silent_s < LEAST_S or view.ended or len(view.step_t_s) <= MIN_GAPS:
+        if silent_s < LEAST_S or view.ended or len(view.step_t_s) <= MIN_GAPS or _no_process_left(view):
             return []
         if self._before[0] != last_s:
             self._before = (last_s, gpu_windows(view, float(view.step_t_s[0]), last_s))
@@ -142,6 +142,13 @@ def _may_be_spilling(view: TickView, last_s: float) -> bool:
         return False
     now = gpu_windows(replace(view, breaks_t_s=()), last_s + SETTLED_S, view.as_of_s)
     return len(now) == 1 and all(w.memory_share is None or w.memory_share >= FULL for w in now.values())
+
+
+def _no_process_left(view: TickView) -> bool:
+    """The run's processes are seen, and there are none any more."""
+    counts = view.host.get("job_n_processes", np.zeros(0)) if view.host_t_s is not None else np.zeros(0)
+    counts = counts[np.isfinite(counts)]
+    return len(counts) > 0 and counts[-1] == 0
 
 
 def _process_moves(view: TickView, last_s: float) -> bool:

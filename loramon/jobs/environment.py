@@ -53,3 +53,9 @@ def redact_command(words: list[str]) -> list[str]:
             out.append(redact(word))
         hide = word.startswith("-") and not equals and _SECRET_NAME.search(word) is not None
     return out
+
+
+def time_limit_of(environ: Mapping[str, object]) -> float | None:
+    """Unix time at which Slurm will end the job of this environment (SLURM_JOB_END_TIME, Slurm 22.05 and later), else None."""
+    told = environ.get("SLURM_JOB_END_TIME")
+    return float(told) if isinstance(told, str) and told.isdigit() else None

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from loramon import paths
 from loramon.errors import UserError
+from loramon.jobs.environment import time_limit_of
 from loramon.jobs.identity import Identity, is_alive
 from loramon.jobs.lock import Lock
 
@@ -93,10 +94,9 @@ class Job:
 
     @property
     def time_limit_end_s(self) -> float | None:
-        """Unix time at which Slurm will end the job (SLURM_JOB_END_TIME, Slurm 22.05 and later); None where nothing tells."""
+        """Unix time at which a scheduler will end the job; None where nothing tells."""
         environment = self.about.get("environment")
-        told = environment.get("SLURM_JOB_END_TIME") if isinstance(environment, dict) else None
-        return float(told) if isinstance(told, str) and told.isdigit() else None
+        return time_limit_of(environment) if isinstance(environment, dict) else None
 
     @property
     def output(self) -> Path:

@@ -10,7 +10,9 @@ from loramon.clock import Clock
 from loramon.command_settings import configs_of_command
 from loramon.events import Chunk, ProcessEvent, SourceEvent
 from loramon.feeds import FollowedFile, Item
+from loramon.jobs.environment import time_limit_of
 from loramon.jobs.identity import Identity, is_alive
+from loramon.sources.run_processes import environment_of
 
 LOOK_S = 1.0
 FOLDER_LOOK_S = 2.0
@@ -84,7 +86,8 @@ class ProcessFeed:
         items: list[Item] = []
         if not self._told:
             self._told = True
-            items.append(ProcessEvent("attached", self.process.pid, t_s=self._clock.now_s()))
+            limit_s = time_limit_of(environment_of(self.process.pid) or {})
+            items.append(ProcessEvent("attached", self.process.pid, t_s=self._clock.now_s(), time_limit_end_s=limit_s))
         self._look()
         left = max_bytes
         for file in self._files:
