@@ -27,6 +27,9 @@ def add_parser(sub: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
 
 def run(args: argparse.Namespace) -> int:
     """0; the job's own status where it ended while we looked on."""
+    from loramon.jobs.launch import revive_recorders
+
+    revive_recorders()
     if not sys.stdout.isatty():
         return _list(args)
     from loramon.choices import choices_here

@@ -39,15 +39,13 @@ def run(args: argparse.Namespace) -> int:
     """0, also where there is none."""
     from loramon.clock import SystemClock
     from loramon.jobs.folder import every_job
-    from loramon.jobs.launch import start_recorder
+    from loramon.jobs.launch import revive_recorders
 
     lang = language(args)
     if args.pin or args.unpin:
         return _pin(args.pin or args.unpin, bool(args.pin), lang)
+    revive_recorders()
     jobs = [job for job in every_job() if not args.running or job.state() in ("running", "starting")]
-    for job in jobs:
-        if job.state() == "running":
-            start_recorder(job)  # whoever killed it
     if args.json:
         for job in jobs:
             print(json.dumps(to_dict(job)))

@@ -128,6 +128,11 @@ def start_recorder(job: Job) -> bool:
     return True
 
 
+def revive_recorders() -> list[Job]:
+    """Starts the recorder of every job that runs without one (it was killed, the machine was short of memory); those jobs."""
+    return [job for job in every_job() if job.state() == "running" and start_recorder(job)]
+
+
 def _why(words: list[str], where: Path, answer: dict[str, Any]) -> str:
     program = words[0]
     if not where.is_dir():
