@@ -21,6 +21,7 @@ from loramon.excerpt import Excerpts, evidence_of
 from loramon.i18n import Language, finding_text, message
 from loramon.parsers.shapes import Shape, commonest
 from loramon.parsers.taught import Taught
+from loramon.recording.diagnosed import diagnose_recording, is_recording
 from loramon.run import Run
 from loramon.run_files import name_the_family, read_configs
 from loramon.run_histories import job_of_folder, take_histories
@@ -181,11 +182,13 @@ class Diagnosis:
 
 def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Language = "en", name: str | None = None,
              clock: Clock | None = None, run_config: str | Path | None = None, formats: tuple[Taught, ...] = ()) -> Diagnosis:  # fmt: skip
-    """Reads a log, event file, event folder or run folder at once and says what went wrong and what to do.
+    """Reads a log, event file, event folder, run folder or recording at once and says what went wrong and what to do.
 
     `telemetry`: a telemetry log of the same time. `name`: what the diagnosis calls the source. `formats`: what the user taught. Raises UserError
     for what cannot be read.
     """
+    if telemetry is None and run_config is None and is_recording(Path(path)):
+        return diagnose_recording(Path(path), str(path) if name is None else name, lang, formats, (clock or SystemClock()).now_s())
     source = discover(Path(path), str(path) if name is None else name)
     engine = Engine(formats=formats)
     if telemetry is not None:

@@ -109,6 +109,8 @@ class BareFiles(Footage):
 
         super().__init__(name)
         self._source = discover(path, name)
+        if not self._source.logs and not self._source.events:
+            raise UserError("no-log", f"{name}: no log and no events in it that could be played; loramon diagnose reads it")
         self.configs = self._source.configs
         self.n_bytes = sum(p.stat().st_size for p in (*self._source.logs, *self._source.events))
 
