@@ -91,7 +91,7 @@ def packed(past: Past) -> bytes:
         samples[kind] = held.words
     about = {"launches": launches, "growth": growth, "samples": samples, "past": {name: getattr(past, name) for name in SCALARS},
              "notes": past.notes}
-    return pack(columns, about)
+    return pack(columns, about, squeeze=False)
 
 
 SCALARS = ("name", "started_s", "end", "is_timed", "has_times", "arrival_order", "shown_sec_per_step", "n_corrupt", "ending_known")
