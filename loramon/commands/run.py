@@ -47,6 +47,11 @@ def run(args: argparse.Namespace) -> int:
     from loramon.jobs.launch import launch
 
     tell_tidied(args)
+    in_foreground = not args.detach and is_headless(args)
+    if in_foreground:
+        from loramon.jobs.foreground import hold_signals
+
+        hold_signals()
     started = launch(words, args.name, record=not args.no_record)
     lang = language(args)
     for line in announcement(started, lang):
@@ -55,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         print(started.job.name)
         talk(come_back(started.job.name, lang))
         return 0
-    if is_headless(args):
+    if in_foreground:
         from loramon.jobs.foreground import Foreground
 
         sys.stdout.flush()

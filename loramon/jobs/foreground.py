@@ -27,6 +27,22 @@ class _HungUp(Exception):
     """The terminal went away."""
 
 
+def hold_signals() -> None:
+    """Lets signals that are to be forwarded wait until there is a job to forward them to and somebody who does."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
+
+
+def let_signals_come() -> None:
+    """Ends `hold_signals`: what waited comes."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _numbers())
+
+
+def _numbers() -> list[int]:
+    return [number for name in FORWARDED if (number := getattr(signal, name, None)) is not None]
+
+
 class Foreground:
     """One job passed through. `say` takes what is to be told on standard error."""
 
@@ -40,6 +56,7 @@ class Foreground:
     def run(self) -> int:
         """Until the job ends: its status, 128+n for a signal. 129 after a hang-up, which ends us and not the job."""
         with self._signals():
+            let_signals_come()
             while True:
                 ending = self._job.ending  # asked first: what was written before the end is then in the file
                 copied = self._copy()

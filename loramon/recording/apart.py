@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ def main() -> None:
     """Records the job of the folder that the command line names, as a child of nobody."""
     if hasattr(os, "fork") and os.fork():
         os._exit(0)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # what our starter held back
     with contextlib.suppress(OSError):
         os.chdir("/")
     from loramon.own_environment import set_own

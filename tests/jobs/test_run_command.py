@@ -80,6 +80,16 @@ def test_signals_go_on_to_the_jobs_group(home: Path, tmp_path: Path) -> None:
     assert b"Traceback" not in err
 
 
+def test_a_signal_that_comes_before_we_listen_reaches_the_job_all_the_same(home: Path, tmp_path: Path) -> None:
+    ours = in_background("run", "--name", "early", "--", *training(tmp_path / "t", 10_000, 0.02))
+    until(lambda: (home / "runs" / "early" / "process.json").is_file())
+    ours.send_signal(signal.SIGINT)
+    ours.communicate(timeout=30)
+    job = find_job("early")
+    until(lambda: job.state() == "ended")
+    assert job.ending is not None and ours.returncode == job.ending.status != 0
+
+
 def test_a_hang_up_ends_us_and_not_the_job(home: Path, tmp_path: Path) -> None:
     ours = in_background("run", "--name", "hup", "--", *training(tmp_path / "t", 150, 0.02))
     until(lambda: (tmp_path / "t" / "copy.log").is_file() and (tmp_path / "t" / "copy.log").stat().st_size > 2000)
