@@ -16,7 +16,7 @@ from loramon.advice.conditions import Situation, holds
 from loramon.tables import read_table
 
 _FOLDER = Path(__file__).with_name("cards")
-FIELDS = ("setting", "documented", "source", "far", "when", "en", "ja")
+_FIELDS = ("setting", "documented", "source", "far", "when", "en", "ja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _card(path: Path) -> Card:
 
 
 def _value(raw: Mapping[str, Any]) -> Value:
-    unknown = set(raw) - set(FIELDS)
+    unknown = set(raw) - set(_FIELDS)
     if unknown:
         raise ValueError(f"card value {raw.get('setting')!r}: unknown field {', '.join(sorted(unknown))}")
     reason = {lang: raw[lang] for lang in ("en", "ja") if lang in raw}

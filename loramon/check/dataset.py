@@ -8,7 +8,6 @@ examples/dataset.toml; OneTrainer concepts; SimpleTuner documentation/DATALOADER
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -49,7 +48,6 @@ class Folder:
     n_without_caption: int = 0
     n_nested: int = 0
     other_captions: str | None = None
-    has_class_tokens: bool = False
     headers: list[tuple[str, Header]] = field(default_factory=list)
     parent: str | None = None
 
@@ -91,19 +89,19 @@ def _described(plan: Plan) -> Iterator[Folder]:
     if trainer == "kohya":
         yield from _kohya(plan)
     elif trainer == "musubi":
-        yield from _by_dataset(plan, ("datasets.image_directory", "image_directory"), "datasets")
+        yield from _by_dataset(plan, ("datasets.image_directory", "image_directory"))
     elif trainer == "ai-toolkit":
-        yield from _by_dataset(plan, ("datasets.folder_path", "datasets.dataset_path"), "datasets")
+        yield from _by_dataset(plan, ("datasets.folder_path", "datasets.dataset_path"))
     elif trainer == "diffusers":
         for key in ("--instance_data_dir", "--train_data_dir"):
             if (said := plan.said(key)) is not None:
                 yield Folder(str(said.value), said.where, parent="imagefolder" if key == "--train_data_dir" else None)
     elif trainer == "diffusion-pipe":
-        yield from _listed(plan, "dataset", ("directory",), "path", ".txt")
+        yield from _listed(plan, "dataset", "path", ".txt")
     elif trainer == "onetrainer":
-        yield from _listed(plan, "concept_file_name", (), "path", ".txt")
+        yield from _listed(plan, "concept_file_name", "path", ".txt")
     elif trainer == "simpletuner":
-        yield from _listed(plan, "data_backend_config", (), "instance_data_dir", None)
+        yield from _listed(plan, "data_backend_config", "instance_data_dir", None)
 
 
 # ---------------------------------------------------------------- how trainers describe them
@@ -131,9 +129,8 @@ def _kohya(plan: Plan) -> Iterator[Folder]:
         if not repeated:
             yield Folder(said.value, said.where, is_regularisation=is_reg, caption_suffix=suffix, parent="parent")
         for repeats, path in repeated:
-            tokens = path.name.partition("_")[2]
             yield Folder(str(path), said.where, repeats=repeats, is_regularisation=is_reg, caption_suffix=suffix, batch_size=_int(batch),
-                         resolution=size, has_class_tokens=bool(tokens))  # fmt: skip
+                         resolution=size)  # fmt: skip
 
 
 def _repeat_folders(parent: Path) -> Iterator[tuple[int, Path]]:
@@ -169,11 +166,11 @@ def _by_subset(plan: Plan, suffix: str) -> Iterator[Folder]:
             yield Folder(
                 entry.value, where, repeats=_int(told("num_repeats")) or 1, is_regularisation=told("is_reg") in (True, "true"),
                 caption_suffix=None if told("metadata_file") else _dotted(str(told("caption_extension") or suffix)),
-                batch_size=_int(batch), resolution=_size(told("resolution")), has_class_tokens=bool(told("class_tokens")),
+                batch_size=_int(batch), resolution=_size(told("resolution")),
             )  # fmt: skip
 
 
-def _by_dataset(plan: Plan, keys: tuple[str, ...], under: str) -> Iterator[Folder]:
+def _by_dataset(plan: Plan, keys: tuple[str, ...]) -> Iterator[Folder]:
     for said in plan.all_said(*keys):
         if not isinstance(said.value, str):
             continue
@@ -184,11 +181,11 @@ def _by_dataset(plan: Plan, keys: tuple[str, ...], under: str) -> Iterator[Folde
         suffix = told("caption_ext") or told("caption_extension")
         yield Folder(
             said.value, said.where, repeats=_int(told("num_repeats")) or 1, caption_suffix=_dotted(str(suffix or ".txt")),
-            batch_size=_int(told("batch_size")), resolution=_size(told("resolution")), has_class_tokens=bool(told("default_caption")),
+            batch_size=_int(told("batch_size")), resolution=_size(told("resolution")),
         )  # fmt: skip
 
 
-def _listed(plan: Plan, key: str, under: tuple[str, ...], path_key: str, suffix: str | None) -> Iterator[Folder]:
+def _listed(plan: Plan, key: str, path_key: str, suffix: str | None) -> Iterator[Folder]:
     """Folders in a list that lies in a file of its own."""
     said = plan.said(key)
     path = found_at(plan, said.value) if said is not None and isinstance(said.value, str) else None
@@ -269,12 +266,3 @@ def _files(root: Path) -> Iterator[tuple[Path, bool]]:
         for name in files:
             if not name.startswith("."):
                 yield Path(where) / name, deep
-
-
-def captions_in_metadata(path: Path) -> int | None:
-    """How many rows of a metadata.jsonl have a text; None where it cannot be read."""
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[:MAX_FILES] if line.strip()]
-    except (OSError, ValueError):
-        return None
-    return sum(1 for row in rows if isinstance(row, dict) and row.get("text"))

@@ -10,7 +10,7 @@ from loramon.advice.conditions import is_on
 from loramon.check.buckets import batches, bucket_sizes, images_per_bucket
 from loramon.check.dataset import Folder
 from loramon.check.notice import Notice
-from loramon.check.plan import Plan
+from loramon.check.plan import Plan, Where
 from loramon.redact import redact
 from loramon.text import sanitise
 
@@ -60,6 +60,8 @@ def amounts_of(plan: Plan, settings: Mapping[str, object], folders: list[Folder]
 def _of_folder(plan: Plan, folder: Folder) -> Iterator[Notice]:
     places = [folder.where] if folder.where is not None else []
     name = redact(sanitise(folder.name))
+    if folder.is_regularisation and (folder.n_images == 0 or folder.parent == "parent"):
+        return  # sd-scripts goes on without them (library/train_util.py:2162, no regularization images)
     if folder.n_images == 0 and folder.n_videos == 0:
         if folder.n_nested and plan.trainer not in ("kohya", "diffusers", "musubi"):
             return
@@ -79,7 +81,7 @@ def _of_folder(plan: Plan, folder: Folder) -> Iterator[Notice]:
         yield _captions(folder, places, name)
 
 
-def _captions(folder: Folder, places: list, name: str) -> Notice:  # type: ignore[type-arg]
+def _captions(folder: Folder, places: list[Where], name: str) -> Notice:
     numbers = {"n": folder.n_without_caption, "images": folder.n_images, "path": name, "suffix": folder.caption_suffix}
     if folder.other_captions is not None:
         numbers["other"] = folder.other_captions

@@ -48,6 +48,10 @@ class TestKohyaFolders:
         (tmp_path / "reg" / "1_cat" / "a.png").write_bytes(png(1024, 1024))
         assert kohya(images, f"--reg_data_dir={tmp_path / 'reg'}", "--max_train_epochs=1").facts["steps"] == 80
 
+    def test_without_regularisation_images_the_trainer_goes_on(self, images, tmp_path):
+        (tmp_path / "reg").mkdir()
+        assert grave(kohya(images, f"--reg_data_dir={tmp_path / 'reg'}")) == []
+
     def test_accumulation_makes_fewer_steps_of_the_same_images(self, images):
         sums = kohya(images, "--train_batch_size=2", "--gradient_accumulation_steps=4", "--max_train_epochs=3").to_dict()["arithmetic"]
         assert (sums["steps"], sums["images_seen"]) == (15, 120)
