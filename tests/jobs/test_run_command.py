@@ -139,7 +139,7 @@ def test_what_is_a_secret() -> None:
 
 
 def test_a_name_that_a_running_job_has_is_refused_and_names_of_ended_jobs_are_free(home: Path, tmp_path: Path) -> None:
-    first = start("lora", *training(tmp_path / "t", 20, 0.1))
+    first = start("lora", *training(tmp_path / "t", 50, 0.1))
     again = loramon("run", "--name", "lora", "--detach", "--", "/bin/true")
     assert again.status == 2 and "--name" in assert_one_line(again.said)
     until(lambda: is_over(first) and first.state() == "ended")
