@@ -385,7 +385,7 @@ def metrics_of(run: Run, shown: float | None = None) -> dict[str, Any]:
     return {
         "loss_kind": None if loss is None else "step" if loss.kind == "step" else "mean",
         "loss_first": loss.first if loss else None,
-        "loss_last": loss.last if loss else None,
+        "loss_last": loss.last if loss else run.facts["loss_last"].value if "loss_last" in run.facts else None,
         "loss_min": loss.lowest if loss else None,
         "loss_nan_step": nan_step(run, run.alarm_log()),
         "lr_last": lr.last if lr else None,

@@ -166,6 +166,8 @@ class OneLaunch:
         self.known_total = progress.total_steps if progress.total_steps is not None else self.known_total
         self.total_epochs = progress.total_epochs if progress.total_epochs is not None else self.total_epochs
         self.epoch = progress.epoch if progress.epoch is not None else self.epoch
+        if progress.step is not None and self.step is None:
+            self._record_step = progress.step
 
     def phase_steps(self, scanned: Scanned, lo: int, hi: int) -> None:
         """Redraws of the training bar come: a pause before them is over."""

@@ -14,10 +14,11 @@ from loramon.parsers.launcher import LAUNCHER
 from loramon.parsers.loramon_trainer import LORAMON
 from loramon.parsers.onetrainer import ONETRAINER
 from loramon.parsers.simpletuner import SIMPLETUNER
+from loramon.parsers.wandb_footer import WANDB_FOOTER
 
 PROFILES: tuple[Profile, ...] = (
     LORAMON, SIMPLETUNER, ONETRAINER, AI_TOOLKIT, DIFFUSION_PIPE, MUSUBI, KOHYA, KOHYA_FRONTS,
-    UNSLOTH, AXOLOTL, LLAMAFACTORY, TRL, DIFFUSERS, HF_TRAINER, LAUNCHER, GENERIC,
+    UNSLOTH, AXOLOTL, LLAMAFACTORY, TRL, DIFFUSERS, HF_TRAINER, LAUNCHER, WANDB_FOOTER, GENERIC,
 )  # fmt: skip
 
 
