@@ -123,7 +123,7 @@ class Run:
 
     def _event(self, event: Event) -> None:
         payload = event.payload
-        if self.first_place is None:
+        if self.first_place is None and not isinstance(payload, PhaseTook):  # which tells of a stretch, not of a line
             self.first_place = event.place
         if isinstance(payload, TrainerSeen):
             self.trainer, self.trainer_place, self.trainer_text = payload.trainer, payload.place, payload.text
