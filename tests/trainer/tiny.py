@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-WORDS = ["red", "green", "blue", "square", "circle", "a", "of", "photo"]
-
 
 def tokenizer() -> Any:
     from transformers import CLIPTokenizer
