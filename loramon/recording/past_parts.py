@@ -28,6 +28,8 @@ class SourceSoFar:
 
 
 class ColumnSoFar:
+    """One series: its rows as they came, and for each of them the byte by which it was sure."""
+
     def __init__(self, rows: Rows, source: str) -> None:
         self.rows, self.source = rows, source
         self.parts: list[Rows] = []
@@ -35,6 +37,8 @@ class ColumnSoFar:
 
 
 class LaunchSoFar:
+    """One launch: all that came with its moment. `said`: the trainer's name and the like, as the last batch had it."""
+
     def __init__(self, at: At) -> None:
         self.at = at
         self.columns: dict[tuple[str, str], ColumnSoFar] = {}
