@@ -28,13 +28,14 @@ from loramon.run_histories import job_of_folder, take_histories
 from loramon.run_listing import listing
 from loramon.run_saves import Saves
 from loramon.settings_shown import disagreements, settings_from
+from loramon.sources.aitk import job_above
 from loramon.sources.discover import Source, discover
 from loramon.sources.history import History
 from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
 from loramon.symptoms import nan_step
 from loramon.triage import Opinion, opinion
-from loramon.weights import PEFT_CONFIG, WeightsRead, look_into_newest, read_weights
+from loramon.weights import PEFT_CONFIG, WeightsRead, look_into_newest, read_saved_settings, read_weights
 
 SCHEMA = "loramon.diagnosis/1"
 CHUNK_BYTES = 1 << 19
@@ -189,7 +190,7 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
     """
     if telemetry is None and run_config is None and is_recording(Path(path)):
         return diagnose_recording(Path(path), str(path) if name is None else name, lang, formats, (clock or SystemClock()).now_s())
-    source = discover(Path(path), str(path) if name is None else name)
+    source = _found(Path(path), str(path) if name is None else name)
     engine = Engine(formats=formats)
     if telemetry is not None:
         from loramon.sources.telemetry_log import read_telemetry
@@ -216,6 +217,16 @@ def diagnose(path: str | Path, telemetry: str | Path | None = None, lang: Langua
     if weights is not None:
         diagnosis.weights, diagnosis.cannot_tell = weights, []
     return diagnosis
+
+
+def _found(path: Path, name: str) -> Source:
+    """The source at the path; the folder of a job that has not begun, where a queue knows it. Raises UserError."""
+    try:
+        return discover(path, name)
+    except UserError as error:
+        if error.code not in ("no-log", "not-found") or job_above(path) is None:
+            raise
+        return Source(name, root=path)
 
 
 def read(engine: Engine, source: Source) -> None:
@@ -280,6 +291,7 @@ def conclude(engine: Engine, source: Source, lang: Language, now_s: float | None
     fresh = now_s is not None and is_fresh(engine.run, source, now_s)
     saves = Saves(source.saves, source.root, looks_into=True)
     if source.weights is None and (newest := saves.newest_weights()) is not None:
+        read_saved_settings(engine.run, newest)
         look_into_newest(engine.run, newest)
     diagnosis = weigh(engine, source.name, lang, Excerpts(files), fresh, bool(source.logs), saves)
     diagnosis.files = source

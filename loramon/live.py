@@ -31,6 +31,7 @@ from loramon.speed import seconds_per_step
 from loramon.switches import OVERRAN
 from loramon.telemetry import TelemetryFeed
 from loramon.units import format_duration_s
+from loramon.weights import read_saved_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class LiveSession:
         self._provisional: tuple[int, Progress | None] = (-1, None)
         self._opinion: tuple[Diagnosis, tuple[object, ...], float] | None = None
         self._saves = Saves()
-        self._configured: set[tuple[int, str | None]] = set()
+        self._configured: set[tuple[int, str | None, bool]] = set()
 
     # ------------------------------------------------------------ taking in
 
@@ -248,16 +249,19 @@ class LiveSession:
                     self._off.add((i, name))
                     said = "notice.overran" if why == OVERRAN else "notice.switched-off"
                     self._say(Notice("switched-off", self.name, said, self.clock.now_s(), {"name": name, "why": why}))
-        key = (len(self.engine.session.runs), self.engine.run.trainer)
+        saved: Path | None = next((path for feed in self.feeds if (path := getattr(feed, "saved", None)) is not None), None)
+        key = (len(self.engine.session.runs), self.engine.run.trainer, saved is not None)
         if key in self._configured:
             return
         configs = [path for feed in self.feeds for path in feed.configs()]
         commands = [words for feed in self.feeds if (words := getattr(feed, "command", None))]
-        if configs or commands:
+        if configs or commands or saved:
             self._configured.add(key)
             for words in commands:
                 self._guard("settings", lambda words=words: read_command(self.engine.run, words))  # type: ignore[misc]
             self._guard("settings", lambda: read_configs(self.engine.run, configs))
+            if saved is not None:
+                self._guard("settings", lambda: read_saved_settings(self.engine.run, saved))
             self.revision += 1
 
     def _guard(self, name: str, act: Callable[[], object]) -> None:

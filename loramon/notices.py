@@ -35,7 +35,8 @@ class Notice:
     def text(self, lang: Language) -> str:
         """The sentence, sanitised: names of files are foreign text."""
         source = message("notice.stdin", lang) if self.source == "-" else self.source
-        return sanitise(message(self.key, lang, source=source, **self.numbers))
+        words = {name: message(f"job.{value}", lang) if name == "job_state" else value for name, value in self.numbers.items()}
+        return sanitise(message(self.key, lang, source=source, **words))
 
 
 def notices_of(event: SourceEvent, name: str, t_s: float) -> list[Notice]:

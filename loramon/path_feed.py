@@ -9,6 +9,7 @@ from loramon.errors import UserError
 from loramon.events import Chunk
 from loramon.feeds import FollowedFile, Item, NewRun
 from loramon.notices import Notice, NoticeKind
+from loramon.sources.aitk import job_above
 from loramon.sources.discover import Source, discover, pair
 
 LOOK_S = 2.0
@@ -38,6 +39,8 @@ class PathFeed:
         self._configs: list[Path] = []
         self.source: Source | None = None
         """What lies at the path, as it was seen last; None while it is waited for."""
+        self.saved: Path | None = None
+        """The newest file of weights in the run's folder."""
         self._said = ""
         self._is_folder = False
         self._root: Path | None = None
@@ -116,6 +119,7 @@ class PathFeed:
             items.append(self._notice("appeared"))
         self._configs = source.configs
         self.source = source
+        self.saved = next((s.weights for s in reversed(source.saves) if s.weights is not None and s.weights.suffix == ".safetensors"), None)
         if self._is_folder and (source.logs or source.events):
             self._root = source.root
         if not self._logs and not self._events:
@@ -196,9 +200,15 @@ class PathFeed:
             said, kind, key = "not-a-file", "unreadable", "unreadable-not-a-file"
         else:
             said, kind, key = "permission", "unreadable", "unreadable-permission"
+        job = job_above(self._path) if said in ("folder", "missing") else None
+        if job is not None:
+            said = f"job {job.state} {job.info}"
         if said == self._said:
             return []
         self._said = said
+        if job is not None:
+            about = {"name": job.job, "job_state": job.state, "info": job.info}
+            return [Notice("waiting", self.name, "notice.waiting-job", self._clock.now_s(), about)]
         return [self._notice("waiting" if kind == "waiting" else "unreadable", key)]
 
     def _notice(self, kind: NoticeKind, key: str | None = None) -> Notice:

@@ -11,13 +11,11 @@ from loramon.engine import Engine
 from loramon.errors import UserError
 from loramon.events import End, Failure, Place, Progress, Setting, Told
 from loramon.run import Happening, Run
-from loramon.sources.aitk import LOSS_NAME, QUEUE_NAME, read_database
+from loramon.sources.aitk import LOSS_NAME, job_above
 from loramon.sources.histories import read_history
 from loramon.sources.history import STATE_NAME, History
 
 _PHASES = {"starting": "load", "downloading": "download", "loading": "load", "training": "train", "sampling": "sample", "saving": "save"}
-_QUEUE_ABOVE = 3
-"""The queue's database lies in the program's own folder, the jobs' folders below it (`output/NAME`)."""
 
 
 def take_histories(engine: Engine, files: Sequence[Path], name: str, is_named: bool) -> History | None:
@@ -43,16 +41,12 @@ def take_histories(engine: Engine, files: Sequence[Path], name: str, is_named: b
 
 def job_of_folder(engine: Engine, root: Path) -> History | None:
     """What ai-toolkit's queue says of the job that writes into this folder; None where there is no queue above it."""
-    for above in root.resolve().parents[:_QUEUE_ABOVE]:
-        queue = above / QUEUE_NAME
-        if queue.is_file():
-            try:
-                history = read_database(queue, str(queue), root.name)
-            except UserError:
-                return None
-            _tell_job(engine.run, history)
-            return history
-    return None
+    history = job_above(root)
+    if history is not None:
+        if engine.run.trainer is None:
+            engine.run.trainer = history.trainer
+        _tell_job(engine.run, history)
+    return history
 
 
 def _take(engine: Engine, history: History, source: str) -> None:

@@ -116,11 +116,10 @@ class Saves:
 
     def newest_weights(self) -> Path | None:
         """The newest file of weights that can be read through, None where there is none of a fit size."""
-        for save in sorted(self.found, key=lambda s: s.saved_s, reverse=True):
-            if save.weights is not None:
-                readable = save.weights.suffix == ".safetensors" and save.size_bytes <= MAX_LOOKED_INTO_BYTES
-                return save.weights if readable else None
-        return None
+        newest = max((s for s in self.found if s.weights is not None), key=lambda s: s.saved_s, default=None)
+        if newest is None or newest.weights is None or newest.weights.suffix != ".safetensors" or newest.size_bytes > MAX_LOOKED_INTO_BYTES:
+            return None
+        return newest.weights
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """For `diagnose --json`, in the order of their steps."""

@@ -74,6 +74,18 @@ def read_weights(run: Run, path: Path, name: str) -> WeightsRead:
     return WeightsRead(weights)
 
 
+def read_saved_settings(run: Run, path: Path) -> None:
+    """Adds what the newest save of a run's folder says of its training; a file that cannot be read says nothing."""
+    try:
+        said = read_metadata(read_header(path, "").metadata)
+    except UserError:
+        return
+    if said.trainer is not None and run.trainer in (None, "tensorboard"):
+        run.trainer = said.trainer
+    for key, value in said.settings.items():
+        run.put_setting(Setting(key, value, sanitise(path.name, 100), None, "metadata"))
+
+
 def look_into_newest(run: Run, path: Path) -> None:
     """Tells of NaN in the newest save of a run's folder. One that is just being written is not whole, and no fault."""
     try:

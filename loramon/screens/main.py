@@ -23,6 +23,9 @@ from loramon.widgets.log_pane import LogPane
 from loramon.widgets.pager import Pager
 from loramon.widgets.title import Title
 
+LAYOUT_S = 0.05
+WIDE = 120
+"""Columns from which on findings stand beside the chart (`-wide` of the dashboard's breakpoints)."""
 LIST_ROWS = 6
 """Findings listed at once beside the chart; the choice moves the list along."""
 
@@ -135,8 +138,11 @@ class MainScreen(Page):
         rows = self.query_one("#list", FindingList)
         rows.styles.height = min(LIST_ROWS, len(found))
         self.first_listed = max(0, min(self.chosen - LIST_ROWS + 1, len(found) - LIST_ROWS)) if len(found) > LIST_ROWS else 0
-        width = self.query_one("#right").size.width
+        beside = self.query_one("#right")
+        width = beside.size.width
         if not width:
+            if self.size.width >= WIDE and not self._is_short:  # there is room for it, but it is not laid out yet
+                self.set_timer(LAYOUT_S, self._findings_again)
             return
         listed = list_rows(found, self.chosen, self.words, width)
         rows.show(listed[self.first_listed : self.first_listed + LIST_ROWS])
@@ -147,6 +153,10 @@ class MainScreen(Page):
         else:
             cannot = shot.d["coverage"]["cannot_tell"]
             card.fill(lambda w: quiet_rows(cannot, self.words, w))
+
+    def _findings_again(self) -> None:
+        if self._shot is not None:
+            self._findings(self._shot)
 
     def _short_rows(self, shot: Snapshot) -> list[Row]:
         """All that fits on a very small terminal: the health, the cause, the progress, the log's end."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from loramon.sources.adapter_keys import Part, family_of_shapes, group_of, network_type_of, part_of
 from loramon.sources.safetensors import Header, Tensor, blocks, read_header
 
-MAX_FACTOR_VALUES = 1 << 24
+MAX_FACTOR_VALUES = 1 << 22
 """A factor of more values is looked through, but its module's norm is not formed."""
 
 FAR_RATIO = 10.0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LOSS_NAME = "loss_log.db"
 QUEUE_NAME = "aitk_db.db"
+QUEUE_ABOVE = 3
+"""The queue lies in the program's own folder, the jobs' folders below it (`output/NAME`)."""
 MAX_BYTES = 512 << 20
 MAX_ROWS = 2_000_000
 MAX_JOBS = 500
@@ -84,6 +86,19 @@ def read_database(path: Path, name: str, job: str | None = None) -> History:
         if "Job" in tables:
             return _job(connection, path, name, job)
     raise UserError("no-log", f"{name}: a database, but not one that a trainer is known to write; give the training's log or its output folder")
+
+
+def job_above(folder: Path) -> History | None:
+    """What the queue says of the job that writes into this folder, there already or not; None where no queue lies above
+    it, or where the queue knows no such job."""
+    for above in folder.absolute().parents[:QUEUE_ABOVE]:
+        queue = above / QUEUE_NAME
+        try:
+            if queue.is_file():
+                return read_database(queue, str(queue), folder.name)
+        except (OSError, UserError):
+            return None
+    return None
 
 
 def _losses(connection: sqlite3.Connection, path: Path) -> History:

@@ -100,6 +100,7 @@ def _parsed(file: BinaryIO, size: int, name: str) -> Header:
     tensors = tuple(_tensor(str(key), about, 8 + length, name) for key, about in data.items())
     if not tensors:
         raise _corrupt(name, "there is no tensor in it")
+    _refuse_overlap(tensors, name)
     return Header(texts, tensors, size, max(0, max(t.end for t in tensors) - size))
 
 
@@ -118,6 +119,15 @@ def _tensor(key: str, about: Any, data_at: int, name: str) -> Tensor:
     if item is not None and tensor.n_values * item != end - begin:
         raise _corrupt(name, f"the tensor {shown!r} has {end - begin} bytes and a shape of {tensor.n_values} values")
     return tensor
+
+
+def _refuse_overlap(tensors: tuple[Tensor, ...], name: str) -> None:
+    """Tensors lie one behind the other (tensor.rs `validate`): else a small file could hold any number of large ones."""
+    end = 0
+    for tensor in sorted(tensors, key=lambda t: (t.begin, t.end)):
+        if tensor.begin < end:
+            raise _corrupt(name, f"the tensor {tensor.name!r} lies over another one")
+        end = tensor.end
 
 
 def _corrupt(name: str, why: str) -> UserError:

@@ -14,9 +14,11 @@ import pytest
 from made_logs import kohya
 from tfevents_writer import field, varint
 
+from loramon.clock import ManualClock
 from loramon.diagnosis import diagnose
 from loramon.errors import UserError
 from loramon.report.text import Style, page
+from loramon.watching import watch_session
 
 NAN = math.nan
 
@@ -241,3 +243,33 @@ def test_where_only_the_summary_is_left_its_last_values_are_told(tmp_path: Path)
     (tmp_path / "files/wandb-summary.json").write_text(json.dumps(values))
     d = diagnose(tmp_path).to_dict()
     assert (d["progress"]["step"], d["metrics"]["loss_last"], d["trainer"]) == (90, 0.5, "hf-trainer")
+
+
+def test_a_job_that_has_not_begun_is_told_by_its_queue(tmp_path: Path) -> None:
+    queue(tmp_path / "aitk_db.db", ("cat", "queued", "Job queued", 0, 500))
+    d = diagnose(tmp_path / "output/cat").to_dict()
+    assert (d["job"]["state"], d["trainer"], d["progress"]["total_steps"], d["verdict"]) == ("queued", "ai-toolkit", 500, "healthy")
+    with pytest.raises(UserError):
+        diagnose(tmp_path / "output/dog")
+
+
+def test_a_watch_of_a_job_that_has_not_begun_says_how_it_stands(tmp_path: Path) -> None:
+    queue(tmp_path / "aitk_db.db", ("cat", "queued", "Job queued", 0, 500))
+    clock = ManualClock(1.8e9)
+    session = watch_session([str(tmp_path / "output/cat")], clock)
+    session.pump()
+    con = sqlite3.connect(tmp_path / "aitk_db.db")
+    con.execute("UPDATE Job SET status = 'running', info = 'Downloading model'")
+    con.commit()
+    con.close()
+    for _ in range(3):
+        clock.advance(3)
+        session.pump()
+    said = [n.text("en") for n in session.notices]
+    assert len(said) == 2 and "the job cat waits in the queue (Job queued)" in said[0] and "is downloading (Downloading model)" in said[1]
+    assert "順番待ち" in session.notices[0].text("ja")
+    (tmp_path / "output/cat").mkdir(parents=True)
+    (tmp_path / "output/cat/log.txt").write_bytes(kohya([0.1] * 20, total=20))
+    clock.advance(3)
+    session.pump()
+    assert session.notices[-1].kind == "appeared" and session.engine.run.progress.step == 20

@@ -14,6 +14,7 @@ from safetensors_writer import lora, safetensors_bytes
 from loramon.clock import ManualClock
 from loramon.diagnosis import diagnose
 from loramon.report.text import Style, page
+from loramon.screens.curve import Curve
 from loramon.sources.saves import numbers_of_file, save_folder
 from loramon.watching import watch_session
 
@@ -210,3 +211,25 @@ def test_times_of_a_log_without_stamps_are_those_of_its_events(tmp_path: Path) -
     events = next((FIXTURES / "logs/musubi/healthy/run").rglob("events.out.tfevents.*"))
     put(tmp_path, {"train.log": (FIXTURES / "logs/musubi/healthy.log").read_bytes(), "logs/a/network_train/" + events.name: events.read_bytes()})
     assert str(diagnose(tmp_path).to_dict()["time"]["started"]).startswith("2026-11-22")
+
+
+def test_the_newest_saves_metadata_tells_settings_of_the_run(tmp_path: Path) -> None:
+    said = safetensors_bytes(lora(), {"ss_network_module": "networks.lora", "ss_network_dim": "4", "ss_seed": "77", "ss_sd_scripts_commit_hash": "x"})
+    events = next((FIXTURES / "logs/kohya/nan-adamw-lr6/run").rglob("events.out.tfevents.*"))
+    put(tmp_path, {"logs/a/network_train/" + events.name: events.read_bytes(), "cat-step00000010.safetensors": said})
+    d = diagnose(tmp_path).to_dict()
+    assert d["settings"]["rank"] == 4 and d["settings"]["seed"] == 77 and d["settings_from"]["seed"] == "cat-step00000010.safetensors"
+    session = watch_session([str(tmp_path)], ManualClock(1.8e9))
+    while session.pump():
+        pass
+    assert session.engine.run.setting("seed") == 77
+
+
+def test_saves_in_the_folder_are_marks_on_the_chart(tmp_path: Path) -> None:
+    put(tmp_path, {"train.log": NAN_LOG, "cat-step00000010.safetensors": SOUND, "cat-step00000020.safetensors": SOUND})
+    session = watch_session([str(tmp_path)], ManualClock(1.8e9))
+    while session.pump():
+        pass
+    diagnosis = session.diagnosis(fresh=True)
+    marks = Curve().of(diagnosis, diagnosis.to_dict(), "step").marks
+    assert [mark.x for mark in marks if mark.kind == "checkpoint"] == [10.0, 20.0, 60.0]  # the last by the log alone

@@ -48,8 +48,9 @@ def refused(path: Path, data: bytes) -> str:
         header_bytes({"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}}),
         header_bytes({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}),
         header_bytes({"a": {"dtype": ["F32"], "shape": [2], "data_offsets": [0, 8]}}),
+        header_bytes({str(i): {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for i in range(9)}, bytes(8)),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_what_is_no_header_is_refused_in_one_line(data: bytes, tmp_path: Path) -> None:
     assert refused(tmp_path / "a.safetensors", data).startswith("mine.safetensors: not a whole safetensors file: ")
