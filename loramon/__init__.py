@@ -8,13 +8,14 @@ TYPE_CHECKING = False
 """Type checkers take it for True; importing `typing` would cost as much as all the rest of an import of loramon."""
 
 if TYPE_CHECKING:
-    from loramon.diagnosis import Diagnosis, diagnose
+    from loramon.diagnosing import diagnose
+    from loramon.diagnosis import Diagnosis
     from loramon.sources.scalars import Scalars, ScalarSet, read_scalars
 
 __all__ = ["Diagnosis", "ScalarSet", "Scalars", "__version__", "diagnose", "read_scalars"]
 
 _HOME = {
-    "diagnose": "loramon.diagnosis",
+    "diagnose": "loramon.diagnosing",
     "Diagnosis": "loramon.diagnosis",
     "read_scalars": "loramon.sources.scalars",
     "ScalarSet": "loramon.sources.scalars",

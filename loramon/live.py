@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loramon.clock import Clock
 from loramon.clock_watch import ClockWatch
-from loramon.diagnosis import FRESH_STEPS, Diagnosis, weigh
+from loramon.diagnosis import Diagnosis
 from loramon.engine import Engine
 from loramon.events import Alarm, Chunk, ClockJump, End, GpuSample, HostSample, ProcessEvent, Progress, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
@@ -27,10 +27,11 @@ from loramon.path_feed import PathFeed
 from loramon.run_files import read_command, read_configs
 from loramon.run_saves import Saves
 from loramon.slices import Slices
-from loramon.speed import seconds_per_step
+from loramon.speed import fresh_for_s, seconds_per_step
 from loramon.switches import OVERRAN
 from loramon.telemetry import TelemetryFeed
 from loramon.units import format_duration_s
+from loramon.weighing import weigh
 from loramon.weights import read_saved_settings
 
 TYPE_CHECKING = False
@@ -43,7 +44,6 @@ FIRST_CHUNK_BYTES = 1 << 14
 
 OPINION_EVERY_S = 0.8
 """Less than a second: a training that writes each second is then shown once for each line, not again for the opinion."""
-FRESH_S = 30.0
 SILENT_END_S = 600.0
 """So long without a word, and a bar at its total has ended."""
 
@@ -355,8 +355,7 @@ class LiveSession:
         newest = max((feed.grown_s for feed in self.feeds if feed.grown_s is not None), default=None)
         if newest is None:
             return False
-        age_s = self.clock.now_s() - newest
-        return age_s < FRESH_S or age_s < FRESH_STEPS * (self._pace() or 0.0)
+        return self.clock.now_s() - newest < fresh_for_s(self._pace())
 
     def _pace(self) -> float | None:
         """Seconds a step of the newest steps."""

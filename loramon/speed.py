@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 MIN_WINDOW_S = 5.0
 WINDOWS = 60
+FRESH_S = 30.0
+FRESH_STEPS = 10
 
 
 def seconds_per_step(step: NDArray[np.int64], t_s: NDArray[np.float64]) -> tuple[float | None, float | None]:
@@ -44,3 +46,8 @@ def seconds_per_step(step: NDArray[np.int64], t_s: NDArray[np.float64]) -> tuple
     weight = np.cumsum(dn[good][order])
     median = float(pace[order][int(np.searchsorted(weight, weight[-1] / 2))])
     return median, float(pace[-1])
+
+
+def fresh_for_s(pace_s: float | None) -> float:
+    """So long after its last word a run may still be running: ten of its own steps, at least 30 s."""
+    return max(FRESH_S, FRESH_STEPS * (pace_s or 0.0))

@@ -14,7 +14,7 @@ from tfevents_writer import VERSION, event, record, simple
 
 import loramon.engine
 import loramon.ticker
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.engine import Engine
 from loramon.events import Batch, Chunk, SourceEvent
 
@@ -97,7 +97,7 @@ def test_a_parser_that_raises_is_switched_off_and_said_and_what_was_read_stands(
         return good(self, region)
 
     monkeypatch.setattr(LogParser, "feed", feed)
-    monkeypatch.setattr("loramon.diagnosis.CHUNK_BYTES", 200)
+    monkeypatch.setattr("loramon.diagnosing.CHUNK_BYTES", 200)
     (tmp_path / "train.log").write_bytes(DIES_OF_NAN)
     said = diagnose(tmp_path / "train.log").to_dict()
     assert any(c["id"] == "parser" and "ValueError: boom" in c["why"] for c in said["coverage"]["cannot_tell"])

@@ -6,10 +6,10 @@ import pytest
 from fixture_logs import LOGS
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import weigh
 from loramon.engine import Engine
 from loramon.events import Chunk, ProcessEvent
 from loramon.excerpt import Excerpts
+from loramon.weighing import weigh
 
 
 def primary(log: bytes, **ending: int | None) -> tuple[str, str | None]:

@@ -10,7 +10,7 @@ import pytest
 from made_logs import OOM, TRACEBACK, diffusers, kohya
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 
 NAN = float("nan")
 KILLED = "subprocess.CalledProcessError: Command '['/usr/bin/python3', 'train_network.py']' died with <Signals.SIGKILL: 9>.\n"

@@ -24,9 +24,10 @@ from loramon.check.plan import Plan, found_at
 from loramon.check.rule import Rule, rules
 from loramon.check.savings import disk_notice
 from loramon.check.weights import Weights, read_weights
-from loramon.diagnosis import SETTINGS, plain, plain_tree
 from loramon.events import SEVERITIES, Severity
 from loramon.i18n import Language, fill, finding_text, message, message_keys
+from loramon.plain import plain, plain_tree
+from loramon.run_figures import SETTINGS
 
 SCHEMA = "loramon.check/1"
 _CARD_IDS = {

@@ -73,7 +73,7 @@ def _read_all(paths: list[str], args: argparse.Namespace) -> Iterator[tuple[int,
     if len(paths) < SIDE_BY_SIDE or "-" in paths:
         yield from (_read(path, args) for path in paths)
         return
-    import loramon.diagnosis
+    import loramon.diagnosing
     import loramon.report.text  # noqa: F401  once, before the processes part
     from loramon.catalogue.match import load
 
@@ -98,7 +98,7 @@ def _read(path: str, args: argparse.Namespace) -> tuple[int, str]:
 
 
 def _diagnose(path: str, args: argparse.Namespace) -> Diagnosis:
-    from loramon.diagnosis import diagnose
+    from loramon.diagnosing import diagnose
 
     with _readable(path) as place:
         return diagnose(place, telemetry=args.telemetry, lang=language(args), name=path, run_config=args.run_config, formats=formats(args))

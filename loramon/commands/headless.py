@@ -7,6 +7,7 @@ import sys
 import time
 
 from loramon.commands.options import language, wants_ascii
+from loramon.plain import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,7 +165,6 @@ def _words(alarm: Alarm, diagnosis: Diagnosis) -> tuple[str, str | None, dict[st
 
 
 def _json_line(session: LiveSession, alarm: Alarm, diagnosis: Diagnosis) -> str:
-    from loramon.diagnosis import plain
     from loramon.report.json import line
 
     title, _, remedy = _words(alarm, diagnosis)

@@ -11,8 +11,6 @@ from loramon.parsers.taught import Taught
 if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis
 
-FRESH_S = 30.0
-
 
 def is_recording(path: Path) -> bool:
     """A recording of ours, a portable one, or the folder of one."""
@@ -35,11 +33,12 @@ def is_recording(path: Path) -> bool:
 
 def diagnose_recording(path: Path, name: str, lang: Language, formats: tuple[Taught, ...], now_s: float) -> Diagnosis:
     """Raises UserError where it cannot be read."""
-    from loramon.diagnosis import weigh
     from loramon.recording.footage import footage_of
     from loramon.recording.log_then import PastExcerpts
     from loramon.recording.past_reader import PastReader
     from loramon.run_files import name_the_family
+    from loramon.speed import FRESH_S
+    from loramon.weighing import weigh
 
     footage = footage_of(path, name)
     try:

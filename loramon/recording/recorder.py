@@ -14,6 +14,7 @@ from loramon.i18n import Language
 from loramon.jobs.folder import Job
 from loramon.jobs.job_feed import JobFeed, job_telemetry
 from loramon.live import LiveSession
+from loramon.plain import plain
 from loramon.recording.made_by import made_by
 from loramon.recording.store import Store
 from loramon.recording.tap import Tap
@@ -94,7 +95,6 @@ class Recorder:
         now_s = self._clock.now_s()
         self._told_at += [now_s] * (len(alarms) - self._n_alarms)
         self._n_alarms = len(alarms)
-        from loramon.diagnosis import plain
 
         rows = [{**alarm.to_dict(), "t_s": plain(alarm.t_s), "told_s": at} for alarm, at in zip(alarms, self._told_at, strict=False)]
         self._store.keep("alarms", made_by(), json.dumps(rows).encode())

@@ -13,7 +13,7 @@ import pytest
 from made_logs import KOHYA_START_S, hf, kohya
 from made_telemetry import FORMATS, Reading, smi
 
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 
 N_QUICK, N_SLOW, RATIO = 150, 50, 5.0
 TOOK_S = [1.0] * N_QUICK + [RATIO] * N_SLOW

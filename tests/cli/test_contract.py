@@ -77,7 +77,7 @@ def test_telemetry_that_is_missing_or_none_is_2_in_one_line(logs: Path) -> None:
 
 
 def test_an_internal_error_is_70_without_a_traceback_and_with_one_under_debug(logs: Path) -> None:
-    inject = "import loramon.diagnosis, loramon.cli, sys\ndef boom(*a, **k): raise ZeroDivisionError('boom\\x1b[31m')\nloramon.diagnosis.diagnose = boom\n"
+    inject = "import loramon.diagnosing, loramon.cli, sys\ndef boom(*a, **k): raise ZeroDivisionError('boom\\x1b[31m')\nloramon.diagnosing.diagnose = boom\n"
     run = f"sys.exit(loramon.cli.main(['diagnose', {str(logs / 'healthy.log')!r}{{}}]))"
     done = python("-c", inject + run.format(""))
     assert (done.status, done.out) == (70, b"")

@@ -58,7 +58,7 @@ def test_nothing_of_a_hostile_log_reaches_the_terminal(log: Path, how: tuple[str
 
 @pytest.mark.parametrize("log", HOSTILE, ids=lambda p: p.stem)
 def test_on_a_terminal_only_our_own_colours_are_escapes(log: Path, tmp_path: Path) -> None:
-    from loramon.diagnosis import diagnose
+    from loramon.diagnosing import diagnose
 
     (tmp_path / "train.log").write_bytes(of_a_failure(log))
     said = diagnose(tmp_path / "train.log")

@@ -15,7 +15,7 @@ from made_logs import kohya
 from tfevents_writer import field, varint
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.errors import UserError
 from loramon.report.text import Style, page
 from loramon.watching import watch_session

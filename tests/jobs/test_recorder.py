@@ -14,7 +14,7 @@ from shell import loramon
 from working import in_background, kill, recorder_of, start, training, until, whole
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.jobs.folder import Job
 from loramon.recording.footage import footage_of
 from loramon.recording.reader import kept_in, open_recording

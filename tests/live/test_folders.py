@@ -9,7 +9,7 @@ from made_logs import kohya
 from watching import NOW_S, Watch, append, stamp
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 
 NAN = float("nan")
 RECORDING = FIXTURES / "recordings" / "kohya-slowdown-throttled"

@@ -10,7 +10,7 @@ from reading import heard
 
 from loramon.clock import ManualClock
 from loramon.demo import HOME, demo_session
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.engine import Engine
 from loramon.feeds import RecordingFeed
 from loramon.live import LiveSession

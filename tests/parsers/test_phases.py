@@ -6,7 +6,7 @@ import pytest
 from made_logs import bar
 from reading import engine_of, segment_ends
 
-from loramon.diagnosis import phases_of
+from loramon.run_figures import phases_of
 
 
 def training(n: int, t_s: float, total: int = 40) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from made_logs import kohya
 from reading import engine_of
 
-from loramon.diagnosis import metrics_of
+from loramon.run_figures import metrics_of
 
 FOOTER = (
     b"wandb: Run history:\nwandb:   train/global_step 1234\nwandb:          train/loss \xe2\x96\x88\xe2\x96\x81\nwandb: \n"

@@ -10,7 +10,7 @@ from recorded import NOW_S, recorded
 from shell import assert_one_line, loramon
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.recording.portable import pack_recording
 from loramon.recording.store import Store
 

@@ -13,7 +13,7 @@ from recorded import alarms, at_end, recorded, replayed
 
 from loramon.clock import ManualClock
 from loramon.demo import HOME, demo_session
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.errors import UserError
 from loramon.recording.footage import footage_of
 from loramon.replaying import ReplaySession

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.events import Setting
 from loramon.run import Run
 from loramon.settings_shown import disagreements

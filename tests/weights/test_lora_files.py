@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors_writer import bf16, lora, safetensors_bytes
 
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.errors import UserError
 from loramon.report.text import Style, page
 

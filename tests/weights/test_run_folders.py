@@ -12,7 +12,7 @@ from made_logs import kohya
 from safetensors_writer import lora, safetensors_bytes
 
 from loramon.clock import ManualClock
-from loramon.diagnosis import diagnose
+from loramon.diagnosing import diagnose
 from loramon.report.text import Style, page
 from loramon.screens.curve import Curve
 from loramon.sources.saves import numbers_of_file, save_folder
