@@ -19,7 +19,7 @@ from loramon.engine import Engine
 from loramon.events import Alarm, Checkpoint, PhaseSeen, Progress, Severity
 from loramon.gpu_view import Columns, GpuMoment, GpuView
 from loramon.i18n import Language, message
-from loramon.live import OPINION_EVERY_S, LiveSession, clock_words
+from loramon.live import OPINION_EVERY_S, LiveSession
 from loramon.notices import Notice
 from loramon.parsers.taught import Taught
 from loramon.readings import SampleColumns
@@ -29,6 +29,7 @@ from loramon.recording.past import Past, PastColumn
 from loramon.recording.past_cache import keep_past, kept_past
 from loramon.recording.past_reader import PastReader
 from loramon.recording.then import EngineThen
+from loramon.units import clock_words
 from loramon.weighing import weigh
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1000.0, 3600.0, 20000.0, math.inf)

@@ -141,3 +141,10 @@ def format_step_time_s(seconds: float) -> str:
     if not math.isfinite(seconds) or seconds <= 0:
         return f"{format_number(seconds)} s/it"
     return f"{seconds:.2f} s/it" if seconds >= 1 else f"{1 / seconds:.2f} it/s"
+
+
+def clock_words(seconds: float) -> str:
+    """`25:11`, `03:25:11`."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours:02d}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"

@@ -8,11 +8,10 @@ from typing import Any
 
 from textual.events import Click, Resize
 
-from loramon.live import clock_words
 from loramon.replaying import ReplaySession
 from loramon.screens.rows import Row, cells, fit
 from loramon.screens.words import COLOURS, Words
-from loramon.units import format_count
+from loramon.units import clock_words, format_count
 from loramon.widgets.lines import Lines
 from loramon.widgets.picture import MARKS
 
