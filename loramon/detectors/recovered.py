@@ -103,7 +103,7 @@ class RecoveredScan:
         """Rows lo..hi are new: one a step, each the mean that was shown."""
         out: list[Told] = []
         if self._whole is None and lo < hi:
-            if not self._shown.n and view.step[lo] == 0:  # batches of the first step, while they are accumulated
+            while not self._shown.n and lo < hi and view.step[lo] == 0:  # batches of the first step, while they are accumulated
                 lo += 1
             end = lo + self._good(view, lo, hi)
             self._sums.extend(view.value[lo:end])

@@ -87,6 +87,13 @@ def test_rows_yet_to_come_change_nothing(detector: SeriesDetector, data: st.Data
     assert told(detector, info, (steps, values), [])[: len(short)] == short
 
 
+def test_batches_accumulated_before_the_first_step_are_left_out_however_they_come() -> None:
+    curve = ([0, 0, 0, *range(1, 120)], [1e-9, 2e-9, 1e-9, *[0.1] * 119])
+    detector = next(d for d in SERIES_DETECTORS if d.name == "loss-divergence")
+    info = SeriesInfo("log", "loss_mean", "running", window_steps=60)
+    assert told(detector, info, curve, []) == told(detector, info, curve, list(range(len(curve[0])))) == []
+
+
 LOUD = {
     "loss-nan": ("loss", [1.0] * 20 + [float("nan")] * 5),
     "loss-divergence": ("loss", [0.1] * 300 + [6.0] * 100),
