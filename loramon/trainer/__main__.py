@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import asdict
 from importlib.util import find_spec
 
 from .settings import Settings, SettingsError, read
@@ -61,10 +62,10 @@ def train(settings: Settings) -> int:
         library.utils.logging.disable_progress_bar()
     os.makedirs(settings.save.folder, exist_ok=True)
     job = jobs.prepare(settings)
-    s, report, say = settings, job.report, job.signals.say
-    say("start", architecture=job.base.family, prediction_type=job.base.prediction_type, device=job.device.type, torch=torch.__version__)
-    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=sum(
-        p.numel() for g in job.optimizer.param_groups for p in g["params"]))  # fmt: skip
+    s, base, report, say = settings, job.base, job.report, job.signals.say
+    n_parameters = sum(p.numel() for group in job.optimizer.param_groups for p in group["params"])
+    say("start", architecture=base.family, prediction_type=base.prediction_type, device=job.device.type, torch=torch.__version__)
+    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=n_parameters)
     say("data", folder=s.data.folder, images=report.n_images, with_repeats=report.n_with_repeats, broken=len(report.broken),
         without_caption=report.n_without_caption, buckets=len(report.buckets), resolution=job.resolution)  # fmt: skip
     for path in report.broken[:5]:
@@ -76,7 +77,8 @@ def train(settings: Settings) -> int:
         heal=s.heal.on)  # fmt: skip
     if job.step:
         say("resumed", step=job.step)
-    manifest = {"settings": s.to_dict(), "data": {**vars(report)}, "model": {"architecture": job.base.family, "prediction_type": job.base.prediction_type}}
+    model = {"architecture": base.family, "prediction_type": base.prediction_type}
+    manifest = {"settings": asdict(s), "data": asdict(report), "model": model}
     job.signals.manifest({**manifest, "status": None})
     try:
         status = fit(job)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import safetensors.torch
 import torch
 
 
-def write_bytes(path: str, data: bytes) -> None:
+def write_bytes(path: str, data: bytes | memoryview) -> None:
     """The file appears whole or not at all. Raises OSError."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     part = f"{path}.part"
     try:
         with open(part, "wb") as file:
@@ -30,11 +28,4 @@ def write_bytes(path: str, data: bytes) -> None:
 
 def write_tensors(path: str, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str]) -> None:
     """A .safetensors file, written as `write_bytes` does."""
-    write_bytes(path, safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, metadata))
-
-
-def write_state(path: str, state: dict[str, Any]) -> None:
-    """A state of plain values and tensors, written as `write_bytes` does."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(os.path.abspath(path), safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, metadata))

@@ -13,16 +13,15 @@ def smaller(job: Job) -> bool:
     batch, accumulation = job.settings.data.batch_size, job.settings.train.accumulation
     if job.pieces > 1:
         job.pieces = -(-job.pieces // 2)
-        n = -(-batch // job.pieces) * accumulation
-        job.signals.say("heal", "out of memory: the same images in smaller pieces", step=job.step + 1, batch=job.pieces, accumulation=n,
-                        effective_batch=batch * accumulation)  # fmt: skip
+        job.signals.say("heal", "out of memory: the same images in smaller pieces", step=job.step + 1, batch=job.pieces,
+                        accumulation=-(-batch // job.pieces) * accumulation, effective_batch=batch * accumulation)  # fmt: skip
         return True
-    if not job.settings.train.gradient_checkpointing:
-        job.settings.train.gradient_checkpointing = True
-        checkpoint_gradients(job.parts)
-        job.signals.say("heal", "out of memory: gradient checkpointing is on from here", step=job.step + 1, batch=1)
-        return True
-    return False
+    if job.settings.train.gradient_checkpointing:
+        return False
+    job.settings.train.gradient_checkpointing = True
+    checkpoint_gradients(job.parts)
+    job.signals.say("heal", "out of memory: gradient checkpointing is on from here", step=job.step + 1, batch=1)
+    return True
 
 
 def heal(job: Job, why: str) -> int:

@@ -28,12 +28,12 @@ class Health:
         self._n, self._sum, self._squares = state["before"]
 
     def _z(self) -> float:
-        """Of the last losses; minus infinity until it can be told."""
+        """Of the last losses; minus infinity until it can be told; no more than `Z_DIVERGED` where they are not `factor` times those before."""
         if self._n < 2 * self.window:
             return -math.inf
-        mean, before = math.fsum(self._last) / len(self._last), self._sum / self._n
-        error = math.sqrt(max(self._squares / self._n - before**2, 0.0) / self.window)
-        return (mean - before) / max(error, 1e-12) if mean > self.factor * before else min((mean - before) / max(error, 1e-12), Z_DIVERGED)
+        mean, before = math.fsum(self._last) / self.window, self._sum / self._n
+        z = (mean - before) / max(math.sqrt(max(self._squares / self._n - before**2, 0.0) / self.window), 1e-12)
+        return z if mean > self.factor * before else min(z, Z_DIVERGED)
 
     @property
     def is_good(self) -> bool:
@@ -42,14 +42,14 @@ class Health:
 
     def sickness(self, loss: float, norm: float, scaled: bool) -> str | None:
         """Takes in a step; why the training is lost, None while it is not. `scaled`: fp16's scale is found by gradients that overflow."""
-        finite = math.isfinite(loss) and (math.isfinite(norm) or scaled)
-        self.n_sick = 0 if finite else self.n_sick + 1
-        if not finite:
+        if not (math.isfinite(loss) and (math.isfinite(norm) or scaled)):
+            self.n_sick += 1
             return f"the {'gradient' if math.isfinite(loss) else 'loss'} is not finite" if self.n_sick >= SICK_STEPS else None
+        self.n_sick = 0
         self._last.append(loss)
         if len(self._last) > self.window:
             old = self._last.popleft()
             self._n, self._sum, self._squares = self._n + 1, self._sum + old, self._squares + old**2
-        if self._z() > Z_DIVERGED:
-            return f"the loss diverged (mean of {self.window} steps {math.fsum(self._last) / len(self._last):.4g}, before {self._sum / self._n:.4g})"
-        return None
+        if self._z() <= Z_DIVERGED:
+            return None
+        return f"the loss diverged (mean of {self.window} steps {math.fsum(self._last) / self.window:.4g}, before {self._sum / self._n:.4g})"

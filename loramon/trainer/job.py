@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import glob
+import io
 import json
 import os
 import pickle
-import re
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -17,15 +17,12 @@ import torch
 from . import optimizer as optimizers
 from . import weights
 from .data import Steps, cache_latents, cache_text
-from .files import write_state
+from .files import write_bytes
 from .health import Health
 from .images import Picture, Report, scan
-from .model import RESOLUTIONS, Base, Conditioning, load
+from .model import Base, Conditioning, load
 from .settings import Settings, SettingsError
 from .signals import Signals, line
-
-SAME = ("family", "prediction_type", "rank", "alpha", "targets", "text_encoder", "optimizer", "scheduler", "batch_size", "accumulation", "seed", "images")
-"""What must be as it was, for a training to go on where it stopped."""
 
 
 @dataclass
@@ -58,15 +55,19 @@ class Job:
     def folder(self) -> str:
         return self.settings.save.folder
 
-    def identity(self) -> dict[str, Any]:
-        """What `SAME` names, as it is in this training."""
-        s = self.settings
-        images = [[os.path.basename(p.path), p.repeats, p.bucket] for p in self.pictures]
-        values = (self.base.family, self.base.prediction_type, s.lora.rank, s.lora.alpha, s.lora.targets, s.lora.text_encoder, s.optimizer.name,
-                  s.scheduler.name, s.data.batch_size, s.train.accumulation, s.train.seed, images)  # fmt: skip
-        return json.loads(json.dumps(dict(zip(SAME, values, strict=True))))
+    def autocast(self) -> torch.autocast:
+        """In which the model computes."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    # ------------------------------------------------------------ its state
+    def identity(self) -> dict[str, Any]:
+        """What must be as it was, for a training to go on where it stopped."""
+        s = self.settings
+        return {
+            "family": self.base.family, "prediction_type": self.base.prediction_type, "rank": s.lora.rank, "alpha": s.lora.alpha,
+            "targets": s.lora.targets, "text_encoder": s.lora.text_encoder, "optimizer": s.optimizer.name, "scheduler": s.scheduler.name,
+            "batch_size": s.data.batch_size, "accumulation": s.train.accumulation, "seed": s.train.seed,
+            "images": [(os.path.basename(p.path), p.repeats, p.bucket) for p in self.pictures],
+        }  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """Everything that a training needs to go on exactly from here; order of data and random numbers follow from the step."""
@@ -79,42 +80,46 @@ class Job:
     def restore(self, state: dict[str, Any]) -> None:
         """Goes to where `state` was taken. Raises SettingsError where it is another training's."""
         for key, now in self.identity().items():
-            if state["identity"].get(key) != now:
-                was = "other images" if key == "images" else f"{key} = {state['identity'].get(key)!r}, not {now!r}"
-                raise SettingsError(f"cannot go on from this checkpoint: it was made with {was}")
+            if (was := state["identity"].get(key)) != now:
+                what = "other images" if key == "images" else f"{key} = {was!r}, not {now!r}"
+                raise SettingsError(f"cannot go on from this checkpoint: it was made with {what}")
         weights.put(self.parts, state["lora"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
-        self.step, self.pieces, self.n_healed = state["step"], state["pieces"], state["n_healed"]
-        self.healed_to = state["healed_to"]
         self.health.restore(state["health"])
+        self.step, self.pieces, self.n_healed, self.healed_to = (state[key] for key in ("step", "pieces", "n_healed", "healed_to"))
 
     def set_rates(self) -> None:
         """Learning rates of this step: the settings', lowered by `heal.lr_factor` for each time that was healed."""
-        factor = self.settings.heal.lr_factor**self.n_healed
-        self.schedule.base_lrs = [rate * factor for rate in self.rates]
+        self.schedule.base_lrs = [rate * self.settings.heal.lr_factor**self.n_healed for rate in self.rates]
         for group, base, shape in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True):
             group["lr"] = base * shape(self.schedule.last_epoch)
 
-    # ------------------------------------------------------------ on disk
+    def checkpoints(self) -> list[tuple[int, str]]:
+        """Steps and folders of the whole checkpoints of this training's name, newest first."""
+        start = glob.escape(os.path.join(self.folder, f"{self.settings.save.name}-step"))
+        folders = map(os.path.dirname, glob.glob(os.path.join(start + "[0-9]" * 8, "state.pt")))
+        return sorted(((int(folder[-8:]), folder) for folder in folders), reverse=True)
 
     def save(self) -> bool:
         """Writes a checkpoint, then removes the oldest beyond `save.keep`; False, with a line, where it could not."""
-        path = os.path.join(self.folder, f"{self.settings.save.name}-step{self.step:08d}")
-        state = self.state()
+        wanted, state = self.settings.save, self.state()
+        path = os.path.join(self.folder, f"{wanted.name}-step{self.step:08d}")
         if not all(bool(torch.isfinite(t).all()) for t in state["lora"].values()):
             self.signals.say("not-saved", "the weights are not finite", step=self.step)
             return False
         try:
-            write_state(os.path.join(path, "state.pt"), state)
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            write_bytes(os.path.join(path, "state.pt"), buffer.getbuffer())
         except OSError as error:
             self.signals.say("not-saved", f"{error.strerror}; what was saved before is kept", step=self.step, path=path)
             shutil.rmtree(path, ignore_errors=True)
             return False
-        self.write_lora(os.path.join(path, f"{self.settings.save.name}.safetensors"), state["lora"])
+        self.write_lora(os.path.join(path, f"{wanted.name}.safetensors"), state["lora"])
         steps, border = [n for n, _ in self.checkpoints()], self.step - self.settings.heal.window
-        kept = set(steps[: self.settings.save.keep])
+        kept = set(steps[: wanted.keep])
         if self.settings.heal.on:  # healing goes back to the newest from before its window
             kept |= {n for n in steps if n > border} | set([n for n in steps if n <= border][:1])
         for n, old in self.checkpoints():
@@ -124,46 +129,43 @@ class Job:
 
     def write_lora(self, path: str, lora: weights.Tensors) -> bool:
         """The LoRA as a file that tools load; False, with a line that says why, where it is none or could not be written."""
-        s = self.settings
+        s, metadata = self.settings, self.metadata()
         try:
-            weights.write(path, lora, s.lora.alpha, self.metadata(), s.save.dtype)
+            weights.write(path, lora, s.lora.alpha, metadata, s.save.dtype)
             if s.save.diffusers:
-                weights.write(f"{path.removesuffix('.safetensors')}_diffusers.safetensors", lora, s.lora.alpha, self.metadata(), s.save.dtype, diffusers=True)
+                weights.write(f"{path.removesuffix('.safetensors')}_diffusers.safetensors", lora, s.lora.alpha, metadata, s.save.dtype, diffusers=True)
         except (ValueError, OSError) as error:
             self.signals.say("not-saved", getattr(error, "strerror", None) or str(error), step=self.step, path=path)
             return False
         self.signals.say("saved", step=self.step, path=path)
         return True
 
-    def checkpoints(self) -> list[tuple[int, str]]:
-        """Whole checkpoints of this training's name, newest first."""
-        paths = glob.glob(os.path.join(glob.escape(self.folder), f"{glob.escape(self.settings.save.name)}-step*"))
-        found = [(re.search(r"-step(\d{8})$", p), p) for p in paths]
-        return sorted(((int(m[1]), p) for m, p in found if m and os.path.exists(os.path.join(p, "state.pt"))), reverse=True)
+    def failed(self, why: str) -> int:
+        """Says so; what was saved before stays. The exit status."""
+        self.signals.say("failed", why, step=self.step)
+        return 1
 
     def metadata(self) -> dict[str, str]:
         """As sd-scripts writes it (48d368fa train_network.py), so that tools show it, and ModelSpec's lines."""
-        s, report = self.settings, self.report
-        v = "_v" if self.base.prediction_type == "v_prediction" else ""
+        s, family, v = self.settings, self.base.family, "_v" if self.base.prediction_type == "v_prediction" else ""
+        version, architecture = {
+            "sd1": (f"sd_v1{v}", "stable-diffusion-v1"), "sd2": (f"sd_v2{v}", f"stable-diffusion-v2-{'768-v' if v else '512'}"),
+            "sdxl": ("sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
+        }[family]  # fmt: skip
         tags = Counter(tag.strip() for p in self.pictures for tag in p.caption.split(",") if tag.strip())
         values = {
-            "ss_base_model_version": "sdxl_base_v1-0" if self.base.family == "sdxl" else f"sd_{'v2' if self.base.family == 'sd2' else 'v1'}{v}",
-            "ss_v2": self.base.family == "sd2", "ss_sd_model_name": os.path.basename(s.model.path), "ss_clip_skip": s.model.clip_skip,
+            "ss_base_model_version": version, "ss_v2": family == "sd2", "ss_sd_model_name": os.path.basename(s.model.path),
             "ss_network_module": "networks.lora", "ss_network_dim": s.lora.rank, "ss_network_alpha": s.lora.alpha, "ss_output_name": s.save.name,
-            "ss_learning_rate": s.optimizer.learning_rate, "ss_unet_lr": s.optimizer.learning_rate,
-            "ss_text_encoder_lr": s.optimizer.text_encoder_lr if s.lora.text_encoder else None, "ss_optimizer": s.optimizer.name,
-            "ss_lr_scheduler": s.scheduler.name, "ss_lr_warmup_steps": s.scheduler.warmup_steps, "ss_max_train_steps": s.train.steps, "ss_steps": self.step,
-            "ss_max_grad_norm": s.train.max_grad_norm, "ss_gradient_accumulation_steps": s.train.accumulation, "ss_seed": s.train.seed,
-            "ss_gradient_checkpointing": s.train.gradient_checkpointing, "ss_mixed_precision": s.train.mixed_precision,
-            "ss_min_snr_gamma": s.train.min_snr_gamma or None, "ss_noise_offset": s.train.noise_offset or None,
-            "ss_resolution": f"({self.resolution}, {self.resolution})",
+            "ss_learning_rate": s.optimizer.learning_rate, "ss_text_encoder_lr": s.optimizer.text_encoder_lr if s.lora.text_encoder else None,
+            "ss_optimizer": s.optimizer.name, "ss_lr_scheduler": s.scheduler.name, "ss_lr_warmup_steps": s.scheduler.warmup_steps,
+            "ss_max_train_steps": s.train.steps, "ss_steps": self.step, "ss_seed": s.train.seed, "ss_mixed_precision": s.train.mixed_precision,
+            "ss_gradient_checkpointing": s.train.gradient_checkpointing, "ss_gradient_accumulation_steps": s.train.accumulation,
             "ss_batch_size_per_device": s.data.batch_size, "ss_total_batch_size": s.data.batch_size * s.train.accumulation,
-            "ss_num_train_images": report.n_with_repeats,
-            "ss_enable_bucket": s.data.buckets, "ss_flip_aug": s.data.flip, "ss_shuffle_caption": s.data.shuffle_caption,
-            "ss_cache_latents": s.data.cache_latents != "no", "ss_tag_frequency": json.dumps({os.path.basename(s.data.folder): dict(tags)}),
-            "modelspec.prediction_type": "v" if v else "epsilon",
-            "modelspec.architecture": {"sd1": "stable-diffusion-v1/lora", "sd2": "stable-diffusion-v2-768-v/lora" if v else "stable-diffusion-v2-512/lora"}.get(
-                self.base.family, "stable-diffusion-xl-v1-base/lora"),
+            "ss_max_grad_norm": s.train.max_grad_norm, "ss_min_snr_gamma": s.train.min_snr_gamma or None, "ss_noise_offset": s.train.noise_offset or None,
+            "ss_resolution": (self.resolution, self.resolution), "ss_enable_bucket": s.data.buckets, "ss_num_train_images": self.report.n_with_repeats,
+            "ss_flip_aug": s.data.flip, "ss_shuffle_caption": s.data.shuffle_caption, "ss_cache_latents": s.data.cache_latents != "no",
+            "ss_tag_frequency": json.dumps({os.path.basename(s.data.folder): dict(tags)}),
+            "modelspec.prediction_type": "v" if v else "epsilon", "modelspec.architecture": f"{architecture}/lora",
         }  # fmt: skip
         return {key: str(value) for key, value in values.items()}
 
@@ -189,8 +191,7 @@ def prepare(settings: Settings) -> Job:
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
     print(line("loading", model=settings.model.path), flush=True)
     base = load(settings.model, dtype)
-    big = base.family == "sd2" and base.prediction_type == "v_prediction"
-    resolution = settings.data.resolution or (768 if big else RESOLUTIONS[base.family])
+    resolution = settings.data.resolution or base.resolution
     pictures, report = scan(settings.data, resolution)
 
     torch.manual_seed(wanted.seed)
@@ -203,13 +204,12 @@ def prepare(settings: Settings) -> Job:
     for part in (base.unet, base.vae, *base.text_encoders):
         part.to(device)
 
+    is_cached = settings.data.cache_latents != "no"
     print(line("caching", latents=settings.data.cache_latents, text=settings.data.cache_text, images=report.n_images), flush=True)
-    cache = cache_latents(base, pictures, settings, settings.model.path) if settings.data.cache_latents != "no" else None
+    steps = Steps(settings, pictures, cache_latents(base, pictures, settings) if is_cached else {})
     text = cache_text(base, pictures, settings) if settings.data.cache_text == "yes" else None
-    idle = ([base.vae] if settings.data.cache_latents != "no" else []) + (base.text_encoders if text is not None else [])
-    for part in idle:
-        part.to("cpu")
-    steps = Steps(settings, pictures, cache)
+    for part in ([base.vae] if is_cached else []) + ([] if text is None else base.text_encoders):
+        part.to("cpu" if settings.sample.every else "meta")  # without samples nobody needs them any more
     scaler = torch.amp.GradScaler(device.type, enabled=wanted.mixed_precision == "fp16")
     signals = Signals(settings.save.folder, settings.save.name, wanted.steps, steps.per_epoch)
     job = Job(settings, base, device, dtype, parts, optimizer, schedule, scaler, pictures, report, resolution, steps, text, signals, settings.data.batch_size,
@@ -221,8 +221,6 @@ def prepare(settings: Settings) -> Job:
         job.restore(read_state(newest))
         job.set_rates()  # a rate that was changed since holds from here on
         signals.back_to(job.step)
-    if not settings.sample.every:
-        base.vae.to("meta") if base.vae in idle else None
     return job
 
 

@@ -51,12 +51,12 @@ def fit(job: Job) -> int:
         why = job.health.sickness(loss, norm, job.scaler.is_enabled())
         if why and s.heal.on:
             if job.n_healed == s.heal.max_times:
-                return failed(job, f"{why}, and the learning rate was lowered {job.n_healed} times before")
+                return job.failed(f"{why}, and the learning rate was lowered {job.n_healed} times before")
             saved_step = heal(job, why)
             batches = stream(job.steps, job.step, s.train.steps)
             continue
         if job.health.n_sick == MAX_SICK_STEPS:
-            return failed(job, f"{why} for {MAX_SICK_STEPS} steps; lower optimizer.learning_rate, or set heal.on = true")
+            return job.failed(f"{why} for {MAX_SICK_STEPS} steps; lower optimizer.learning_rate, or set heal.on = true")
         if stop.signal or (s.save.every and job.step % s.save.every == 0 and job.step < s.train.steps):
             saved_step = job.step if job.save() else saved_step
         if stop.signal:
@@ -69,18 +69,9 @@ def fit(job: Job) -> int:
     job.save()
     path = os.path.join(job.folder, f"{s.save.name}.safetensors")
     if not job.write_lora(path, weights.tensors(job.parts)):
-        return failed(job, "the trained LoRA could not be saved")
+        return job.failed("the trained LoRA could not be saved")
     job.signals.say("done", step=job.step, path=path)
     return 0
-
-
-def failed(job: Job, why: str) -> int:
-    """Says so; what was saved before stays."""
-    job.signals.say("failed", why, step=job.step)
-    return 1
-
-
-# ---------------------------------------------------------------- one step
 
 
 def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float]:
@@ -118,7 +109,7 @@ def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> float:
         noisy, noise_level, target, weight = noised(job, batch)
         for at in range(0, len(batch.captions), job.pieces):
             piece = slice(at, at + job.pieces)
-            with torch.autocast(job.device.type, job.dtype, enabled=job.dtype != torch.float32):
+            with job.autocast():
                 hidden, added = conditioning(job, batch, piece)
                 predicted = job.base.unet(noisy[piece], noise_level[piece], hidden, added_cond_kwargs=added, return_dict=False)[0]
             errors = torch.nn.functional.mse_loss(predicted.float(), target[piece].float(), reduction="none").mean((1, 2, 3))
@@ -134,7 +125,7 @@ def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> float:
 def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noisy latents, their noise levels, what the model should predict, and the weight of each image's loss."""
     wanted, noise_of = job.settings.train, job.base.noise
-    moments = job.base.moments(batch.images) if batch.is_pixels else batch.images.to(job.device)
+    moments = batch.images.to(job.device) if job.steps.cache else job.base.moments(batch.images)
     latents = DiagonalGaussianDistribution(moments).sample() * job.base.vae.config.scaling_factor
     noise = torch.randn_like(latents)
     if wanted.noise_offset:
@@ -152,13 +143,10 @@ def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
     """What the U-Net is told of these images: their captions, and for SDXL their sizes."""
     captions = batch.captions[piece]
-    if job.text is not None:
-        told = [job.text[c] for c in captions]
-        hidden, pooled = torch.cat([h for h, _ in told]), torch.cat([p for _, p in told if p is not None]) if told[0][1] is not None else None
-    else:
-        with torch.set_grad_enabled(job.settings.lora.text_encoder):
-            hidden, pooled = job.base.encode(captions)
-    hidden = hidden.to(job.device, job.dtype)
-    if pooled is None:
+    with torch.set_grad_enabled(job.settings.lora.text_encoder):
+        told = [job.base.encode(captions)] if job.text is None else [job.text[c] for c in captions]
+    hidden = torch.cat([states for states, _ in told]).to(job.device, job.dtype)
+    pooled = [embedding for _, embedding in told if embedding is not None]
+    if not pooled:
         return hidden, None
-    return hidden, {"text_embeds": pooled.to(job.device, job.dtype), "time_ids": batch.sizes[piece].to(job.device, job.dtype)}
+    return hidden, {"text_embeds": torch.cat(pooled).to(job.device, job.dtype), "time_ids": batch.sizes[piece].to(job.device, job.dtype)}

@@ -13,46 +13,38 @@ from safetensors import SafetensorError, safe_open
 
 from .settings import Model, SettingsError
 
-RESOLUTIONS = {"sd1": 512, "sd2": 512, "sdxl": 1024}
 Conditioning = tuple[torch.Tensor, torch.Tensor | None]
 """What the U-Net is told of a prompt: hidden states, and the pooled embedding where the family has one (SDXL)."""
+FIRST_KEYS = {"sdxl": "conditioner.embedders.1.", "sd2": "cond_stage_model.model.", "sd1": "cond_stage_model.transformer."}
+"""How the text encoder's tensors are called in a single file, by family."""
 
 
 @dataclass
 class Base:
-    """A loaded base model; `text_encoders` and `tokenizers` in the order of the pipeline."""
+    """A loaded base model; `text_encoders` and `tokenizers` in the order of the pipeline, which makes images with the same parts."""
 
     family: str
     prediction_type: str
+    pipeline: StableDiffusionPipeline | StableDiffusionXLPipeline
+    noise: DDPMScheduler
     unet: UNet2DConditionModel
     vae: AutoencoderKL
     text_encoders: list[Any]
     tokenizers: list[Any]
-    noise: DDPMScheduler
-    clip_skip: int = 1
 
-    def pipeline(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
-        """The parts as a pipeline that makes images."""
-        if self.family == "sdxl":
-            one, two = self.text_encoders
-            return StableDiffusionXLPipeline(self.vae, one, two, *self.tokenizers, self.unet, self.noise, add_watermarker=False)
-        return StableDiffusionPipeline(self.vae, self.text_encoders[0], self.tokenizers[0], self.unet, self.noise, None, None, requires_safety_checker=False)
+    @property
+    def resolution(self) -> int:
+        """Of the images that the family was trained on."""
+        return 1024 if self.family == "sdxl" else 768 if self.family == "sd2" and self.prediction_type == "v_prediction" else 512
 
     def encode(self, prompts: list[str]) -> Conditioning:
         """As the family's pipeline does: the last hidden state; SDXL: the last but one of both encoders, side by side."""
-        hidden, pooled = [], None
+        hidden, is_xl = [], self.family == "sdxl"
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
             ids = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt").input_ids
-            if self.family == "sdxl":
-                out = encoder(ids.to(encoder.device), output_hidden_states=True)
-                hidden.append(out.hidden_states[-2])
-                pooled = out[0]  # of the second encoder: its projection
-            elif self.clip_skip == 1:
-                hidden.append(encoder(ids.to(encoder.device))[0])
-            else:
-                states = encoder(ids.to(encoder.device), output_hidden_states=True).hidden_states
-                hidden.append(getattr(encoder, "text_model", encoder).final_layer_norm(states[-self.clip_skip]))
-        return torch.cat(hidden, -1), pooled
+            out = encoder(ids.to(encoder.device), output_hidden_states=is_xl)
+            hidden.append(out.hidden_states[-2] if is_xl else out[0])
+        return torch.cat(hidden, -1), out[0] if is_xl else None  # of the second encoder: its projection
 
     @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -71,27 +63,23 @@ def load(model: Model, dtype: torch.dtype) -> Base:
     if declared and model.prediction_type not in ("auto", declared):
         raise SettingsError(f'model.prediction_type = "{model.prediction_type}", but {where} says {declared}: training against it would break the model')
     kind = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
-    options: dict[str, Any] = {"local_files_only": True, "dtype": dtype}
-    if family != "sdxl":
-        options |= {"safety_checker": None, "requires_safety_checker": False}
+    options: dict[str, Any] = {"local_files_only": True, "dtype": dtype, **({"config": model.config} if single and model.config else {})}
+    options |= {"add_watermarker": False} if family == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
     try:
-        if single:
-            pipe = kind.from_single_file(model.path, **options, **({"config": model.config} if model.config else {}))
-        else:
-            pipe = kind.from_pretrained(model.path, **options)
+        pipe = (kind.from_single_file if single else kind.from_pretrained)(model.path, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        hint = "; give model.config = a diffusers folder of the same family (only configurations and tokenizers are read)" if single else ""
-        raise SettingsError(f"cannot load {model.path}: {str(error).strip().splitlines()[0][:200]}{hint if not model.config else ''}") from None
-    said = model.prediction_type if model.prediction_type != "auto" else declared
+        hint = "; give model.config = a diffusers folder of the same family (only configurations and tokenizers are read)"
+        why = str(error).strip().splitlines()[0][:200]
+        raise SettingsError(f"cannot load {model.path}: {why}{hint if single and not model.config else ''}") from None
+    said = declared if model.prediction_type == "auto" else model.prediction_type
     if said is None and family == "sd2":
         raise SettingsError(f"{where} does not say what it predicts: set model.prediction_type (SD 2 base: epsilon, SD 2 768: v_prediction)")
     prediction = said or pipe.scheduler.config.get("prediction_type") or "epsilon"
     noise = DDPMScheduler.from_config(pipe.scheduler.config, prediction_type=prediction, **({"rescale_betas_zero_snr": True} if zero_snr else {}))
-    encoders = [e for e in (pipe.text_encoder, getattr(pipe, "text_encoder_2", None)) if e is not None]
-    tokenizers = [t for t in (pipe.tokenizer, getattr(pipe, "tokenizer_2", None)) if t is not None]
+    encoders, tokenizers = ([part for name in (kind, f"{kind}_2") if (part := getattr(pipe, name, None))] for kind in ("text_encoder", "tokenizer"))
     for part in (pipe.unet, pipe.vae, *encoders):
         part.requires_grad_(False)
-    return Base(family, prediction, pipe.unet, pipe.vae.float(), encoders, tokenizers, noise, model.clip_skip)
+    return Base(family, prediction, pipe, noise, pipe.unet, pipe.vae.float(), encoders, tokenizers)
 
 
 def _folder(path: str) -> tuple[str, str | None, str, bool]:
@@ -119,13 +107,8 @@ def _header(path: str) -> tuple[str, str | None, str, bool]:
             metadata, keys = file.metadata() or {}, set(file.keys())
     except (SafetensorError, OSError):
         raise SettingsError(f"{path} is no .safetensors file, or only a part of one") from None
-    if any(k.startswith("conditioner.embedders.1.") for k in keys):
-        family = "sdxl"
-    elif any(k.startswith("cond_stage_model.model.") for k in keys):
-        family = "sd2"
-    elif any(k.startswith("cond_stage_model.transformer.") for k in keys):
-        family = "sd1"
-    else:
+    family = next((name for name, start in FIRST_KEYS.items() if any(k.startswith(start) for k in keys)), None)
+    if family is None:
         raise SettingsError(f"{path} is no whole model of Stable Diffusion 1, 2 or XL")
     word = metadata.get("modelspec.prediction_type", "")
     declared = "v_prediction" if "v_pred" in keys or word.startswith("v") else "epsilon" if word.startswith("eps") else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import pytorch_optimizer
 import torch
 from diffusers.optimization import get_scheduler
 
@@ -18,33 +19,28 @@ ADAFACTOR = {"relative_step": False, "scale_parameter": False, "betas": (None, 0
 def make(settings: Settings, parts: dict[str, Any]) -> torch.optim.Optimizer:
     """The optimizer of the trained parts, one group a part. Raises SettingsError."""
     wanted = settings.optimizer
-    rates = {name: wanted.learning_rate if name == "unet" else wanted.text_encoder_lr for name in parts}
-    groups = [{"params": list(weights.trainable({name: part}).values()), "lr": rates[name]} for name, part in parts.items()]
-    options: dict[str, Any] = {"lr": wanted.learning_rate, "weight_decay": wanted.weight_decay}
+    groups = [{"params": list(weights.trainable({name: part}).values()), "lr": wanted.learning_rate if name == "unet" else wanted.text_encoder_lr}
+              for name, part in parts.items()]  # fmt: skip
     try:
-        if wanted.name == "AdamW":
-            kind: Any = torch.optim.AdamW
-        else:
-            import pytorch_optimizer
-
-            kind = pytorch_optimizer.load_optimizer("bnb_adamw8bit" if wanted.name == "AdamW8bit" else wanted.name.lower())
+        names = {"AdamW8bit": "bnb_adamw8bit"}
+        kind: Any = torch.optim.AdamW if wanted.name == "AdamW" else pytorch_optimizer.load_optimizer(names.get(wanted.name, wanted.name.lower()))
     except ImportError as error:
         raise SettingsError(f"optimizer {wanted.name}: {error}; pip install bitsandbytes") from None
     known = inspect.signature(kind).parameters
     for key in wanted.args:
         if key not in known:
             raise SettingsError(f"optimizer.args: {wanted.name} has no {key}{meant(key, tuple(known))}")
+    options = {"lr": wanted.learning_rate, "weight_decay": wanted.weight_decay} | (ADAFACTOR if wanted.name == "Adafactor" else {}) | wanted.args
     try:
-        return kind(groups, **options | (ADAFACTOR if wanted.name == "Adafactor" else {}) | wanted.args)
+        return kind(groups, **options)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"optimizer.args do not fit {wanted.name}: {error}") from None
 
 
 def schedule(wanted: Scheduler, optimizer: torch.optim.Optimizer, total: int) -> Any:
     """The learning rate of each of `total` steps."""
-    return get_scheduler(
-        wanted.name, optimizer, num_warmup_steps=wanted.warmup_steps, num_training_steps=total, num_cycles=wanted.cycles, power=wanted.power
-    )
+    return get_scheduler(wanted.name, optimizer, num_warmup_steps=wanted.warmup_steps, num_training_steps=total, num_cycles=wanted.cycles,
+                         power=wanted.power)  # fmt: skip
 
 
 def rates(optimizer: torch.optim.Optimizer, parts: dict[str, Any]) -> dict[str, float]:

@@ -13,11 +13,11 @@ from .job import Job
 
 def draw(job: Job, stop: Any) -> None:
     """An image of each prompt, below `samples/`. A sample that fails is told and never ends the training."""
-    wanted, pipe = job.settings.sample, job.base.pipeline()
+    wanted, pipe = job.settings.sample, job.base.pipeline
     pipe.scheduler = DDIMScheduler.from_config(job.base.noise.config)
     pipe.set_progress_bar_config(disable=True)
     parts = [job.base.unet, job.base.vae, *job.base.text_encoders]
-    homes = [part.device for part in parts]
+    homes = [(part, part.device) for part in parts]
 
     def unless_stopped(pipe: Any, i: int, level: Any, values: dict[str, Any]) -> dict[str, Any]:
         pipe._interrupt = bool(stop.signal)
@@ -27,7 +27,7 @@ def draw(job: Job, stop: Any) -> None:
         part.to(job.device).eval()
     try:
         for i, prompt in enumerate(wanted.prompts):
-            with torch.no_grad(), torch.autocast(job.device.type, job.dtype, enabled=job.dtype != torch.float32):
+            with torch.no_grad(), job.autocast():
                 image = pipe(
                     prompt, height=job.resolution, width=job.resolution, negative_prompt=wanted.negative, num_inference_steps=wanted.steps,
                     guidance_scale=wanted.guidance, generator=torch.Generator().manual_seed(wanted.seed + i), callback_on_step_end=unless_stopped,
@@ -40,6 +40,6 @@ def draw(job: Job, stop: Any) -> None:
             job.signals.say("sample", step=job.step, path=path)
     except (RuntimeError, OSError, ValueError) as error:
         job.signals.say("sample-failed", str(error).splitlines()[0][:200], step=job.step)
-    for part, home in zip(parts, homes, strict=True):
+    for part, home in homes:
         part.to(home)
     job.base.unet.train()

@@ -7,16 +7,20 @@ restarts behind a warm-up, two workers, steps by what is to be learned.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 STEPS_BY_GOAL = {"character": 5000, "style": 7500, "composition": 9000}
 """The middle of 3000-7000 and of 5000-10000, and the least for compositions, situations and poses."""
 ONE_RATE = ("Prodigy", "DAdaptAdam", "DAdaptLion")
 """Optimizers that find the learning rate themselves: one for all parameters, as a factor of what they find, usually 1."""
+AT_LEAST_1 = {"batch_size", "bucket_step", "rank", "steps", "accumulation", "cycles", "keep", "window"}
+BELOW_1 = {"caption_dropout", "dropout", "lr_factor"}
+"""Bounds of numbers in any section; every other number is 0 or more."""
 
 
 class SettingsError(Exception):
@@ -29,7 +33,6 @@ class Model:
     config: str = ""  # for a single file: a diffusers folder of the same family; its configurations and tokenizers are read
     architecture: Literal["auto", "sd1", "sd2", "sdxl"] = "auto"
     prediction_type: Literal["auto", "epsilon", "v_prediction"] = "auto"
-    clip_skip: int = 1
 
 
 @dataclass
@@ -43,7 +46,6 @@ class Data:
     caption_extension: str = ".txt"
     trigger: str = ""
     shuffle_caption: bool = False
-    keep_tokens: int = 0
     caption_dropout: float = 0.0
     cache_latents: Literal["memory", "disk", "no"] = "memory"
     cache_text: Literal["auto", "yes", "no"] = "auto"
@@ -132,9 +134,6 @@ class Settings:
     sample: Sample = field(default_factory=Sample)
     heal: Heal = field(default_factory=Heal)
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def read(path: str) -> Settings:
     """The settings of a TOML file; paths in it are relative to the file. Raises SettingsError."""
@@ -157,7 +156,7 @@ def read(path: str) -> Settings:
 def from_dict(table: Mapping[str, Any]) -> Settings:
     """The settings of nested tables, defaults filled in, everything checked that needs no model. Raises SettingsError."""
     settings = Settings()
-    sections = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    sections = vars(settings)
     for name, values in table.items():
         if name not in sections:
             raise SettingsError(f"unknown section [{name}]{meant(name, sections)}")
@@ -206,37 +205,29 @@ def _fill(s: Settings) -> None:
 
 
 def _check(s: Settings) -> None:
-    for name, value in (("model.path", s.model.path), ("data.folder", s.data.folder)):
-        if not value:
-            raise SettingsError(f"{name} is missing")
-    at_least: tuple[tuple[str, float, float], ...] = (
-        ("data.batch_size", s.data.batch_size, 1), ("data.bucket_step", s.data.bucket_step, 8), ("lora.rank", s.lora.rank, 1),
-        ("train.steps", s.train.steps, 1), ("train.accumulation", s.train.accumulation, 1), ("scheduler.cycles", s.scheduler.cycles, 1),
-        ("save.keep", s.save.keep, 1), ("model.clip_skip", s.model.clip_skip, 1), ("heal.window", s.heal.window, 1), ("sample.steps", s.sample.steps, 1),
-        ("data.workers", s.data.workers, 0), ("save.every", s.save.every, 0), ("sample.every", s.sample.every, 0), ("lora.alpha", s.lora.alpha, 0),
-        ("optimizer.learning_rate", s.optimizer.learning_rate, 0), ("optimizer.weight_decay", s.optimizer.weight_decay, 0),
-        ("train.max_grad_norm", s.train.max_grad_norm, 0), ("train.min_snr_gamma", s.train.min_snr_gamma, 0), ("train.seed", s.train.seed, 0),
-    )  # fmt: skip
-    for name, number, least in at_least:
-        if not least <= number < float("inf"):
-            raise SettingsError(f"{name} = {number:g} must be {least:g} or more")
-    for name, share in (("data.caption_dropout", s.data.caption_dropout), ("lora.dropout", s.lora.dropout), ("heal.lr_factor", s.heal.lr_factor)):
-        if not 0 <= share < 1:
-            raise SettingsError(f"{name} = {share:g} must be from 0 to below 1")
-    if s.data.resolution % 8 or s.data.bucket_step % 8 or s.data.resolution < 0:
-        raise SettingsError("data.resolution and data.bucket_step must be multiples of 8: a latent pixel is 8 pixels wide")
-    if s.data.cache_text == "yes" and s.lora.text_encoder:
-        raise SettingsError('data.cache_text = "yes" does not go with lora.text_encoder = true: what the encoder says changes; set it to "no"')
-    if s.data.cache_text == "yes" and s.data.shuffle_caption:
-        raise SettingsError('data.cache_text = "yes" does not go with data.shuffle_caption = true: each step has another caption; set it to "no"')
-    if s.optimizer.name in ONE_RATE and s.lora.text_encoder and s.optimizer.text_encoder_lr != s.optimizer.learning_rate:
-        raise SettingsError(
-            f"{s.optimizer.name} allows one learning rate for all parts: optimizer.text_encoder_lr = {s.optimizer.text_encoder_lr:g} must be "
-            f"optimizer.learning_rate = {s.optimizer.learning_rate:g}"
-        )
-    if s.scheduler.warmup_steps >= s.train.steps and s.scheduler.name != "constant":
-        raise SettingsError(f"scheduler.warmup_steps = {s.scheduler.warmup_steps} must be below train.steps = {s.train.steps}")
-    if s.sample.every and not s.sample.prompts:
-        raise SettingsError("sample.every is set, but sample.prompts is empty")
-    if not s.save.name or os.path.basename(s.save.name) != s.save.name:
-        raise SettingsError(f"save.name = {s.save.name!r} must be a plain file name; the folder is save.folder")
+    for section, part in vars(s).items():
+        for key, number in vars(part).items():
+            if type(number) not in (int, float):
+                continue
+            least = 1 if key in AT_LEAST_1 else 0
+            if not least <= number < math.inf:
+                raise SettingsError(f"{section}.{key} = {number:g} must be {least} or more")
+            if key in BELOW_1 and number >= 1:
+                raise SettingsError(f"{section}.{key} = {number:g} must be from 0 to below 1")
+    rates, cached = (s.optimizer.text_encoder_lr, s.optimizer.learning_rate), s.data.cache_text == "yes"
+    for is_wrong, why in (
+        (not s.model.path, "model.path is missing"),
+        (not s.data.folder, "data.folder is missing"),
+        (s.data.resolution % 8 or s.data.bucket_step % 8, "data.resolution and data.bucket_step must be multiples of 8: a latent pixel is 8 pixels wide"),
+        (cached and s.lora.text_encoder, 'data.cache_text = "yes" does not go with lora.text_encoder = true: what the encoder says changes; set it to "no"'),
+        (cached and s.data.shuffle_caption,
+         'data.cache_text = "yes" does not go with data.shuffle_caption = true: each step has another caption; set it to "no"'),
+        (s.optimizer.name in ONE_RATE and s.lora.text_encoder and rates[0] != rates[1],
+         f"{s.optimizer.name} allows one learning rate for all parts: optimizer.text_encoder_lr = {rates[0]:g} must be optimizer.learning_rate = {rates[1]:g}"),
+        (s.scheduler.warmup_steps >= s.train.steps and s.scheduler.name != "constant",
+         f"scheduler.warmup_steps = {s.scheduler.warmup_steps} must be below train.steps = {s.train.steps}"),
+        (s.sample.every and not s.sample.prompts, "sample.every is set, but sample.prompts is empty"),
+        (not s.save.name or os.path.basename(s.save.name) != s.save.name, f"save.name = {s.save.name!r} must be a plain file name; the folder is save.folder"),
+    ):  # fmt: skip
+        if is_wrong:
+            raise SettingsError(why)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from typing import Any
 
 import torch
@@ -34,12 +34,10 @@ class Stopwatch:
 
     def mark(self, part: str) -> None:
         """What lasted since the mark before was `part`."""
+        now: Any = torch.cuda.Event(enable_timing=True) if self._cuda else time.perf_counter()
         if self._cuda:
-            event = torch.cuda.Event(enable_timing=True)
-            event.record()
-            self._marks.append((part, event))
-        else:
-            self._marks.append((part, time.perf_counter()))
+            now.record()
+        self._marks.append((part, now))
 
     def take(self) -> dict[str, float]:
         """Seconds by part since the last take; call it behind something that waited for the GPU."""
@@ -53,62 +51,46 @@ class Stopwatch:
 class Signals:
     """Where a training's words and figures go. `folder`: of the run."""
 
-    def __init__(self, folder: str, name: str, total: int, per_epoch: int, start: int = 0) -> None:
+    def __init__(self, folder: str, name: str, total: int, per_epoch: int) -> None:
         self.folder, self.name, self.total, self.per_epoch = folder, name, total, per_epoch
         self._recent: deque[float] = deque(maxlen=min(per_epoch, 1000))
-        self._begun_s, self._first, self._redraws = time.monotonic(), start, sys.stdout.isatty()
-        self._open_line = False
-        self._events = SummaryWriter(os.path.join(folder, "logs", name), purge_step=start or None)
+        self._begun_s, self._n_done, self._redraws = time.monotonic(), 0, sys.stdout.isatty()
+        self._events = SummaryWriter(os.path.join(folder, "logs", name))
 
     def say(self, kind: str, text: str = "", /, **values: object) -> None:
         """A line of its own: `trainer KIND: key=value … text`."""
-        if self._open_line:
-            sys.stdout.write("\n")
-            self._open_line = False
-        print(line(kind, text, **values), flush=True)
+        print(("\r\x1b[K" if self._redraws else "") + line(kind, text, **values), flush=True)
 
     def step(self, step: int, loss: float, norm: float, rates: Mapping[str, float], seconds: Mapping[str, float], device: torch.device) -> None:
-        """One finished step (counted from 1)."""
+        """One finished step (counted from 1). On a terminal, its line stands where the one before stood."""
         self._recent.append(loss)
-        mean, took_s = math.fsum(self._recent) / len(self._recent), sum(seconds.values())
-        elapsed_s = time.monotonic() - self._begun_s
-        left_s = elapsed_s / max(step - self._first, 1) * (self.total - step)
-        lr = rates.get("d*unet", rates["unet"])
+        self._n_done += 1
+        mean, took_s, elapsed_s = math.fsum(self._recent) / len(self._recent), sum(seconds.values()), time.monotonic() - self._begun_s
         text = (
-            f"step {step}/{self.total} loss {loss:.4g} average {mean:.4g} lr {lr:.3g} grad_norm {norm:.3g} {took_s:.3f} s "
+            f"step {step}/{self.total} loss {loss:.4g} average {mean:.4g} lr {rates.get('d*unet', rates['unet']):.3g} grad_norm {norm:.3g} {took_s:.3f} s "
             f"({' '.join(f'{k} {v:.3f}' for k, v in seconds.items())}) epoch {-(-step // self.per_epoch)}/{-(-self.total // self.per_epoch)} "
-            f"elapsed {_clock(elapsed_s)} left {_clock(left_s)}"
+            f"elapsed {_clock(elapsed_s)} left {_clock(elapsed_s / self._n_done * (self.total - step))}"
         )
-        if self._redraws:
-            sys.stdout.write(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K")
-            sys.stdout.flush()
-            self._open_line = True
-        else:
-            print(text, flush=True)
+        print(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K" if self._redraws else text, end="" if self._redraws else "\n", flush=True)
         scalars = {"loss/current": loss, "loss/average": mean, "grad_norm": norm, "time/step": took_s}
         scalars |= {f"lr/{name}": rate for name, rate in rates.items()} | {f"time/{part}": value for part, value in seconds.items()}
         if device.type == "cuda":
             stats = torch.cuda.memory_stats(device)
-            scalars |= {"memory/allocated_bytes": stats["allocated_bytes.all.current"], "memory/reserved_bytes": stats["reserved_bytes.all.current"],
-                        "memory/num_alloc_retries": stats["num_alloc_retries"]}  # fmt: skip
+            scalars |= {f"memory/{kind}_bytes": stats[f"{kind}_bytes.all.current"] for kind in ("allocated", "reserved")}
+            scalars["memory/num_alloc_retries"] = stats["num_alloc_retries"]
         for tag, value in scalars.items():
             self._events.add_scalar(tag, value, step)
 
     def back_to(self, step: int) -> None:
         """The training goes on behind this step: what came later no longer counts."""
-        self._events.close()
+        self.close()
         self._events = SummaryWriter(os.path.join(self.folder, "logs", self.name), purge_step=step + 1)
         self._recent.clear()
 
     def manifest(self, values: Mapping[str, object]) -> None:
         """What this run is, as JSON beside its weights."""
-        packages = {}
-        for package in PACKAGES:
-            try:
-                packages[package] = version(package)
-            except PackageNotFoundError:
-                packages[package] = ""
-        text = json.dumps({"versions": packages, **values}, indent=2, ensure_ascii=False, default=str)
+        packages = {d.name.replace("_", "-"): d.version for d in distributions()}
+        text = json.dumps({"versions": {p: packages.get(p) for p in PACKAGES}, **values}, indent=2, ensure_ascii=False, default=str)
         write_bytes(os.path.join(self.folder, f"{self.name}.run.json"), text.encode())
 
     def close(self) -> None:
@@ -117,14 +99,12 @@ class Signals:
 
 def line(kind: str, text: str = "", /, **values: object) -> str:
     """`trainer KIND: key=value … text`; values with blanks are quoted as JSON."""
-    words = [f"{k}={json.dumps(v, ensure_ascii=False) if isinstance(v, str) and (not v or ' ' in v) else _word(v)}" for k, v in values.items()]
+    words = []
+    for key, value in values.items():
+        quoted = json.dumps(value, ensure_ascii=False) if isinstance(value, str) and (not value or " " in value) else value
+        words.append(f"{key}={quoted:.6g}" if isinstance(quoted, float) else f"{key}={quoted}")
     return f"trainer {kind}: {' '.join([*words, text]).strip()}"
 
 
-def _word(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:05.2f}"
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{seconds % 60:05.2f}"

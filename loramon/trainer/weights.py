@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -66,21 +65,18 @@ def put(parts: dict[str, Any], stored: Tensors) -> None:
         parameter.copy_(stored[key])
 
 
-def fault(lora: Iterable[torch.Tensor]) -> str | None:
+def fault(lora: Tensors) -> str | None:
     """Why these weights are no LoRA worth saving; None where they are."""
-    used = False
-    for tensor in lora:
-        if not bool(torch.isfinite(tensor).all()):
-            return "the weights are not finite"
-        used = used or bool(tensor.any())
-    return None if used else "all weights are zero: nothing was learned"
+    if not all(bool(torch.isfinite(t).all()) for t in lora.values()):
+        return "the weights are not finite"
+    learned = any(bool(t.any()) for key, t in lora.items() if ".lora_B." in key)  # what is zero before the first step
+    return None if learned else "all weights are zero: nothing was learned"
 
 
 def write(path: str, lora: Tensors, alpha: float, metadata: dict[str, str], dtype: str, diffusers: bool = False) -> None:
     """Checks and writes a LoRA under diffusers' names in one of the formats. Raises ValueError for weights that are none, OSError."""
     cast = {k: v.to(DTYPES[dtype]) for k, v in lora.items()}
-    why = fault(v for k, v in cast.items() if ".lora_B." in k) or fault(cast.values())
-    if why:
+    if why := fault(cast):
         raise ValueError(why)
     if diffusers:
         write_tensors(path, cast, metadata | {"lora_adapter_metadata": _adapter_metadata(cast, alpha), "format": "pt"})
@@ -120,20 +116,19 @@ def from_kohya(lora: Tensors, layers: int = 2) -> tuple[Tensors, float]:
     found: Tensors = {}
     alphas = {float(v) for k, v in lora.items() if k.endswith(".alpha")}
     for key, value in lora.items():
-        name, _, side = key.partition(".")
-        prefix = re.match(r"lora_(unet|te[12]?)_", name)
-        if side == "alpha":
-            continue
-        if prefix is None or side not in ("lora_down.weight", "lora_up.weight") or len(alphas) != 1:
+        match = re.fullmatch(r"lora_(unet|te[12]?)_(\w+)\.(alpha|lora_down\.weight|lora_up\.weight)", key)
+        if match is None or len(alphas) != 1:
             raise SettingsError(f"{key}: only plain LoRA layers of one alpha can be converted")
-        path = name[prefix.end() :].replace("middle_block_1", "mid_block_attentions_0")
+        if match[3] == "alpha":
+            continue
+        path = match[2].replace("middle_block_1", "mid_block_attentions_0")
         path = re.sub(r"input_blocks_(\d+)_1", lambda m: "down_blocks_{}_attentions_{}".format(*divmod(int(m[1]) - 1, layers + 1)), path)
         path = re.sub(r"output_blocks_(\d+)_1", lambda m: "up_blocks_{}_attentions_{}".format(*divmod(int(m[1]), layers + 1)), path)
         path = path.replace("_", ".")
         for word in _WHOLE:
             path = path.replace(word.replace("_", "."), word)
-        part = {"unet": "unet", "te2": "text_encoder_2"}.get(prefix[1], "text_encoder")
-        found[f"{part}.{path}.lora_{'A' if 'down' in side else 'B'}.weight"] = value
+        part = {"unet": "unet", "te2": "text_encoder_2"}.get(match[1], "text_encoder")
+        found[f"{part}.{path}.lora_{'A' if 'down' in match[3] else 'B'}.weight"] = value
     return found, alphas.pop()
 
 

@@ -34,12 +34,12 @@ def test_load_lora_weights_makes_the_image_that_the_trained_model_makes(
 
     base = request.getfixturevalue(family)
     lora = {"rank": 4, "alpha": 2.0, "text_encoder": text_encoder}
-    training = job(base=base, lora=lora, optimizer={"learning_rate": 3e-2}, save={"diffusers": True})
+    training = job(base=base, lora=lora, optimizer={"learning_rate": 3e-2}, save={"diffusers": True},
+                   sample={"every": 100, "prompts": ["red"]})  # fmt: skip
     assert fit(training) == 0
     for part in (training.base.unet, *training.base.text_encoders):
         part.eval()
-    training.base.vae = DiffusionPipeline.from_pretrained(base).vae
-    trained = picture(training.base.pipeline())
+    trained = picture(training.base.pipeline)
     plain = picture(DiffusionPipeline.from_pretrained(base))
     assert np.abs(trained - plain).max() > 0.01
     for name in ("lora.safetensors", "lora_diffusers.safetensors"):
