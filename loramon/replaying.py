@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
-from loramon.alarms import AlarmLog
 from loramon.clock import Clock
 from loramon.diagnosis import Diagnosis
 from loramon.engine import Engine
-from loramon.events import Alarm, Checkpoint, PhaseSeen, Progress, Severity
+from loramon.events import Alarm, Progress
 from loramon.gpu_view import Columns, GpuMoment, GpuView
 from loramon.i18n import Language, message
 from loramon.live import OPINION_EVERY_S, LiveSession
@@ -28,6 +26,7 @@ from loramon.recording.log_then import LogThen, PastExcerpts
 from loramon.recording.past import Past, PastColumn
 from loramon.recording.past_cache import keep_past, kept_past
 from loramon.recording.past_reader import PastReader
+from loramon.recording.sights import Sights, ToldAlarm, sights_of
 from loramon.recording.then import EngineThen
 from loramon.units import clock_words
 from loramon.weighing import weigh
@@ -37,26 +36,6 @@ WHOLE_S = 60.0
 """Without a wish a recording plays in about a minute."""
 
 VIEW_EVERY_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class ToldAlarm:
-    """One alarm, at the second of the recording and the step at which a watcher was told."""
-
-    t: float
-    id: str
-    severity: Severity
-    step: int | None
-    told_step: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sights:
-    """What lies along the recording, each list ascending: alarms, seconds of checkpoints, stretches of phases."""
-
-    alarms: tuple[ToldAlarm, ...] = ()
-    checkpoints: tuple[float, ...] = ()
-    phases: tuple[tuple[float, str], ...] = ()
 
 
 class ReplaySession(LiveSession):
@@ -113,7 +92,7 @@ class ReplaySession(LiveSession):
         self._reader = None
         self._then, self._log, self._excerpt = EngineThen(past), LogThen(past), PastExcerpts(past)
         self.engine = cast(Engine, self._then)
-        self.sights = _sights(past)
+        self.sights = sights_of(past)
         self.has_data = bool(past.growth)
         self.speed = self._wished_speed if self._wished_speed is not None else _speed_for(past.end)
         for key, numbers in past.notes:
@@ -306,37 +285,3 @@ def _speed_for(end_s: float) -> float:
 
 def _viewed(held: SampleColumns) -> Columns:
     return held.t_s.view, {name: column.view for name, column in held.columns.items()}, held.words
-
-
-def _sights(past: Past) -> Sights:
-    alarms: list[ToldAlarm] = []
-    checkpoints: list[float] = []
-    phases: list[tuple[float, str]] = []
-    for launch in past.launches:
-        log = AlarmLog()
-        steps = next((c for c in launch.columns if c.tag == "step"), next((c for c in launch.columns if c.tag in ("loss", "loss_mean")), None))
-        for (_, told), t in zip(launch.told, launch.told_known, strict=True):
-            if log.tell(told) is not None:
-                i = int(np.searchsorted(steps.known, t, "right")) - 1 if steps is not None else -1
-                told_step = max(int(steps.step[i]), told.step or 0) if steps is not None and i >= 0 else told.step
-                alarms.append(ToldAlarm(t, told.id, told.severity, told.step, told_step))
-        for each, t in zip(launch.applied, launch.applied_known, strict=True):
-            for event in each.events:
-                if isinstance(event.payload, Checkpoint):
-                    checkpoints.append(t)
-                elif isinstance(event.payload, PhaseSeen):
-                    phases.append((t, event.payload.phase))
-        for progress, t in zip(launch.progress, launch.progress_known, strict=True):
-            if progress.phase is not None:
-                phases.append((t, progress.phase))
-    return Sights(tuple(sorted(alarms, key=lambda a: a.t)), tuple(sorted(checkpoints)), tuple(_changes(sorted(phases))))
-
-
-def _changes(phases: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    out: list[tuple[float, str]] = []
-    for t, phase in phases:
-        if not out or out[-1][1] != phase:
-            out.append((t, phase))
-    return out
-
-
