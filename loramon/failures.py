@@ -60,6 +60,9 @@ def findings_of_failures(run: Run, log: AlarmLog) -> list[Finding]:
     for id, told in log.told.items():
         if id in findings:
             findings[id].alarm_step = told.step
+    if (passing := findings.get("loss-nan-transient")) is not None:
+        rows = {f.row for _, f in failures_of(run) if f.id == "loss-nan-transient"}
+        passing.numbers["count"] = max(int(str(passing.numbers["count"])), sum(run.n_failures[row] for row in rows))
     if (skipped := findings.get("oom-skipped")) is not None:
         skipped.numbers["n_skipped"] = max(int(str(skipped.numbers["count"])), *(n for row, n in run.n_failures.items() if row == "batch-skipped-oom"))
     return list(findings.values())

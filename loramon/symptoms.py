@@ -78,7 +78,9 @@ def _pass(finding: Finding, back: Told | None) -> None:
 
 def _place_nan(run: Run, log: AlarmLog, finding: Finding) -> None:
     onset = nan_step(run, log)
-    if onset is not None:
+    if onset is None:
+        finding.first_step = None
+    else:
         finding.first_step = onset
         finding.numbers["nan_step"] = onset
         finding.variant = "early" if onset <= EARLY_STEPS else "late"
@@ -96,13 +98,18 @@ def nan_step(run: Run, log: AlarmLog) -> int | None:
     if norms:
         return min(norms)
     found = told.numbers.get("nan_step", told.since_step)
-    return int(found) if isinstance(found, (int, float)) else told.step
+    if isinstance(found, (int, float)):
+        return int(found)
+    return None if "nan_step" in told.numbers else told.step
 
 
 def _evidence(run: Run, finding: Finding, told: Told, excerpts: Excerpts | None) -> list[Evidence]:
     tags = TAGS_OF.get(finding.id, ("step",))
     steps = [s for s in dict.fromkeys((finding.first_step, told.step)) if s is not None]
     found: list[Evidence] = []
+    if told.place is not None and excerpts is not None:
+        line = excerpts.evidence(told.place.source, told.place.offset, told.step)
+        found = [line] if line is not None else []
     for tag in tags:
         for (_, name), series in sorted(run.series.items()):
             if name == tag:

@@ -106,9 +106,13 @@ def _truncated(run: Run) -> Finding:
 
 
 def _merge_twins(findings: list[Finding]) -> None:
-    """The same slow steps are not said twice: the finding that explains them takes the plain one in."""
-    if any(f.id == "loss-nan" for f in findings):
-        findings[:] = [f for f in findings if f.id != "loss-nan-transient"]
+    """The same is not said twice: a NaN that the trainer says in words and shows as a figure is one finding, and the
+    finding that explains slow steps takes the plain one in."""
+    passing = [f for f in findings if f.id == "loss-nan-transient"]
+    if passing:
+        passing[0].numbers = {**{name: value for f in passing[1:] for name, value in f.numbers.items()}, **passing[0].numbers}
+        gone = any(f.id == "loss-nan" for f in findings)
+        findings[:] = [f for f in findings if f.id != "loss-nan-transient" or (f is passing[0] and not gone)]
     slow = next((f for f in findings if f.id == "slowdown"), None)
     if slow is None:
         return

@@ -13,6 +13,7 @@ from loramon.detectors.happenings import Happenings
 from loramon.detectors.loss_divergence import LossDivergence
 from loramon.detectors.loss_flat import LossFlat
 from loramon.detectors.loss_nan import LossNan
+from loramon.detectors.nan_lines import NanLines
 from loramon.detectors.oom_ram import OomRam
 from loramon.detectors.overfit_hint import OverfitHint
 from loramon.detectors.slow_sampling import SlowSampling
@@ -23,7 +24,7 @@ from loramon.detectors.vram_creep import VramCreep
 from loramon.detectors.vram_held import VramHeld
 
 SERIES_DETECTORS: tuple[SeriesDetector, ...] = (LossNan(), LossDivergence(), GradExplosion(), LossFlat(), OverfitHint())
-EVENT_DETECTORS: tuple[Callable[[], EventDetector], ...] = (Happenings,)
+EVENT_DETECTORS: tuple[Callable[[], EventDetector], ...] = (Happenings, NanLines)
 TICK_DETECTORS: tuple[Callable[[], TickDetector], ...] = (
     SlowSteps, SlowSampling, VramCreep, VramHeld, GpuLost, Hang, OomRam, SwapCreep, DiskFilling, TimeLimitAhead,
 )  # fmt: skip
