@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from loramon.events import End, Failure, Sample, Told
 from loramon.readings import Readings
 from loramon.run import Run
 from loramon.switches import Switches, raised
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TICK_LAG_S = 2.0
 """A detector that needs two sources reads them as they were this long before the tick."""
@@ -114,23 +110,20 @@ class Ticker:
 
     def _tick(self, t_s: float, about: TickView) -> None:
         view = self._view(t_s - TICK_LAG_S, about)
-        for detector in list(self._detectors):
-            if detector.needs_gpu and view.gpu_t_s is None:
+        for detector in tuple(self._detectors):
+            if (view.gpu_t_s is None and detector.needs == "gpu") or (view.host_t_s is None and detector.needs == "host"):
                 continue
-            for told in self._asked(detector, t_s, view):
+            began_s = self._switches.begin()
+            try:
+                tellings = detector.tick(t_s, view)
+            except Exception as error:
+                self._detectors.remove(detector)
+                raised(self._run, detector.name, error)
+                continue
+            if began_s is not None and self._switches.overran(self._run, detector.name, began_s):
+                self._detectors.remove(detector)
+            for told in tellings:
                 self._tell(told)
-
-    def _asked(self, detector: TickDetector, t_s: float, view: TickView) -> Iterator[Told]:
-        began_s = self._switches.begin()
-        try:
-            tellings = detector.tick(t_s, view)
-        except Exception as error:
-            self._detectors.remove(detector)
-            raised(self._run, detector.name, error)
-            return
-        if self._switches.overran(self._run, detector.name, began_s):
-            self._detectors.remove(detector)
-        yield from tellings
 
     def _about(self) -> TickView:
         """What is known of the run beside its columns; the columns themselves are cut for each tick."""

@@ -30,7 +30,7 @@ class Broken:
 
     name = "x-broken"
     tells = ("x-broken",)
-    needs_gpu = False
+    needs = None
 
     def __init__(self, where: str = "all") -> None:
         self.where = where

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from loramon.events import Event, LossKind, Progress, Rows, Told
 
@@ -110,11 +110,14 @@ class TickView:
         return sum(seconds for at, seconds in self.asleep if at >= since_s)
 
 
+Needs = Literal["gpu", "host"] | None
+
+
 class TickDetector(Protocol):
-    """Is asked at whole seconds of run time; `view` ends two seconds before. `needs_gpu`: says nothing without telemetry."""
+    """Is asked at whole seconds of run time; `view` ends two seconds before. `needs`: what it says nothing without."""
 
     name: str
     tells: tuple[str, ...]
-    needs_gpu: bool
+    needs: Needs
 
     def tick(self, t_s: float, view: TickView) -> list[Told]: ...

@@ -15,7 +15,7 @@ from loramon.events import Told
 
 if TYPE_CHECKING:
 
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "disk-filling"
 GIB = 1 << 30
@@ -32,7 +32,7 @@ class DiskFilling:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = False
+    needs: Needs = "host"
 
     def __init__(self) -> None:
         self._looked_s = -math.inf

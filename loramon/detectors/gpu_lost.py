@@ -13,7 +13,7 @@ import numpy as np
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "gpu-lost"
 FATAL_XIDS = (79, 119, 120)
@@ -24,7 +24,7 @@ class GpuLost:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = True
+    needs: Needs = "gpu"
 
     def __init__(self) -> None:
         self._n_seen = 0

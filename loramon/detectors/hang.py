@@ -18,7 +18,7 @@ from loramon.detectors.spill_evidence import may_spill
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "hang"
 LEAST_S = 60.0
@@ -50,7 +50,7 @@ class Hang:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = False
+    needs: Needs = None
 
     def __init__(self) -> None:
         self._told_at: float | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "oom-ram"
 
@@ -23,7 +23,7 @@ class OomRam:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = False
+    needs: Needs = "host"
 
     def __init__(self) -> None:
         self._n_seen = 0

@@ -9,7 +9,7 @@ from loramon.detectors.gpu_window import pauses
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "slow-sampling"
 EVERY_S = 300.0
@@ -22,7 +22,7 @@ class SlowSampling:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = False
+    needs: Needs = None
 
     def __init__(self) -> None:
         self._looked_s = -math.inf

@@ -32,7 +32,7 @@ from loramon.detectors.step_speed import Rung, SlowStretch, StepSpeed
 from loramon.events import Excluded, Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 CAUSES: tuple[tuple[str, Callable[[Case], Weighed]], ...] = (
     (throttle_thermal.ID, throttle_thermal.weigh), (throttle_power.ID, throttle_power.weigh), (gpu_clock_low.ID, gpu_clock_low.weigh),
@@ -71,7 +71,7 @@ class SlowSteps:
 
     name = "slow-steps"
     tells: tuple[str, ...] = (*(id for id, _ in CAUSES), "slowdown")
-    needs_gpu = False
+    needs: Needs = None
 
     def __init__(self) -> None:
         self._speed = StepSpeed()

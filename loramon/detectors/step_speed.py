@@ -33,6 +33,7 @@ BACK_TO_NORMAL = math.log(1.25)
 BACK_CELLS, BACK_S = 3, 12.0
 RECENT_CELLS = 32  # cells that wait before they count as the run's normal speed
 SHORT_ROWS = 128  # so few rows are walked as a list faster than as an array
+FEWEST_CELLS = 3  # no rung has fewer; all but a quarter of a stretch's cells are slow
 LAGGED_ENOUGH = 40  # so many old cells are a baseline without the recent ones
 
 
@@ -208,9 +209,13 @@ class StepSpeed:
         `spread`: the middle half of its cells may lie apart by this factor, in ln. Steps of 22, 217 and 462 s are
         stalls (a file system, another job), not a pace.
         """
-        if not self._recent:
-            return None
         floor = self._floor()
+        least = floor if math.isfinite(floor) else min((c.ln_sec for c in self._recent), default=0.0)
+        if self._old:
+            least = max(floor, min(least, self._old[0]))
+        # whatever the rung, three of its cells lie above what the baseline cannot lie below: most ticks end here
+        if sum(1 for c in self._recent if c.ln_sec >= least + STILL_SLOW) < FEWEST_CELLS:
+            return None
         for rung in rungs:
             k = self._cells_spanning(rung.n_cells, rung.span_s)
             if not k:

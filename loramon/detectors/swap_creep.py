@@ -15,7 +15,7 @@ from loramon.detectors.vram_creep import MIN_STEPS, USABLE, trend_of
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "swap-creep"
 GIB = 1 << 30
@@ -29,7 +29,7 @@ class SwapCreep:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = False
+    needs: Needs = "host"
 
     def __init__(self) -> None:
         self._looked_s = -math.inf

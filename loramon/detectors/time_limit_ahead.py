@@ -14,7 +14,7 @@ import numpy as np
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "time-limit-ahead"
 EVERY_S = 60.0
@@ -31,7 +31,7 @@ class TimeLimitAhead:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = False
+    needs: Needs = None
 
     def __init__(self) -> None:
         self._looked_s = -math.inf

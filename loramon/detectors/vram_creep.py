@@ -18,7 +18,7 @@ from loramon.events import Told
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "vram-creep"
 LOOK_EVERY_S, LOOK_SHARE = 60.0, 0.05
@@ -50,7 +50,7 @@ class VramCreep:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = True
+    needs: Needs = "gpu"
 
     def __init__(self) -> None:
         self._looked_s = -math.inf

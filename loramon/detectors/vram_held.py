@@ -13,7 +13,7 @@ from loramon.detectors.gpu_window import gpu_windows
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import TickView
+    from loramon.detectors.base import Needs, TickView
 
 ID = "vram-held"
 WAIT_S, LOOK_S = 180.0, 50.0
@@ -28,7 +28,7 @@ class VramHeld:
 
     name = ID
     tells: tuple[str, ...] = (ID,)
-    needs_gpu = True
+    needs: Needs = "gpu"
 
     def __init__(self) -> None:
         self._told = False

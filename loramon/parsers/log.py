@@ -293,6 +293,7 @@ class LogParser:
         self._now.event(Launch(place, text), place)
         if text == RESTART or before.bar.rank == 1:
             self._now.inherit(before)
+        before.close()
 
     def _stamp(self) -> None:
         """What holds for the launch as a whole goes with its newest batches."""

@@ -58,6 +58,11 @@ class OneLaunch:
         self.stamps = StampFilter()
         self._record_step: int | None = None
 
+    def close(self) -> None:
+        """Another launch has begun: lets go of what refers back to it, so that its columns are freed now and not when
+        Python next looks for cycles (measured on 177 launches in 100 MB: 283 MiB against 76)."""
+        del self.bar, self.dicts, self.phases
+
     # ------------------------------------------------------------ whose format
 
     def name(self, trainer: str) -> bool:

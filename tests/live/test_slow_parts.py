@@ -114,7 +114,7 @@ def test_a_slow_parser_is_switched_off_and_its_log_still_shown(watch: Growing, m
     assert watch.texts()[-1] == "still shown"
 
 
-TICKED = next(make for make in TICK_DETECTORS if not make.needs_gpu)
+TICKED = next(make for make in TICK_DETECTORS if make.needs is None)
 
 
 @pytest.mark.parametrize(("make", "method"), [(EVENT_DETECTORS[0], "see"), (TICKED, "tick")])

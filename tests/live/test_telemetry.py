@@ -83,7 +83,7 @@ def test_detectors_of_silence_see_gpu_and_host_as_they_were_two_seconds_before(m
     seen: list[tuple[float, list[float], list[float]]] = []
 
     class Looks:
-        name, tells, needs_gpu = "looks", (), False
+        name, tells, needs = "looks", (), None
 
         def tick(self, t_s: float, view: TickView) -> list[Told]:
             assert view.gpu_t_s is not None and view.host_t_s is not None
