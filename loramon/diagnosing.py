@@ -9,7 +9,7 @@ from loramon.clock import Clock, SystemClock
 from loramon.diagnosis import Diagnosis
 from loramon.engine import Engine
 from loramon.errors import UserError
-from loramon.events import Chunk, GpuSample
+from loramon.events import Chunk
 from loramon.excerpt import Excerpts
 from loramon.i18n import Language
 from loramon.parsers.taught import Taught
@@ -18,6 +18,7 @@ from loramon.run import Run
 from loramon.run_files import read_configs
 from loramon.run_histories import job_of_folder, take_histories
 from loramon.run_saves import Saves
+from loramon.samples import GpuSample
 from loramon.sources.aitk import job_above
 from loramon.sources.discover import Source, discover
 from loramon.speed import fresh_for_s, seconds_per_step

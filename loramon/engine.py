@@ -16,12 +16,13 @@ from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.recovered import RecoveredScan
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import Batch, Chunk, ClockJump, Event, GpuSample, HostSample, Place, ProcessEvent, Rows, Sample, Setting, SourceEvent, Told
+from loramon.events import Batch, Chunk, ClockJump, Event, Place, ProcessEvent, Rows, Setting, SourceEvent, Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status
 from loramon.readings import Readings, SampleColumns
 from loramon.run import TICKS, Run, Session
+from loramon.samples import GpuSample, HostSample, Sample
 from loramon.sources.tfevents import ScalarColumns
 from loramon.switches import Switches, raised
 from loramon.telling_rows import row_of, without_step

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from loramon.clock import Clock
-from loramon.events import Chunk, ClockJump, ProcessEvent, Sample, SourceEvent
+from loramon.events import Chunk, ClockJump, ProcessEvent, SourceEvent
 from loramon.notices import Notice
+from loramon.samples import Sample
 from loramon.sources.stdin import StdinSpool
 from loramon.sources.tail import Tail
 

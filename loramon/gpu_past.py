@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 
 N_BUCKETS = 1024
 FIELDS = ("memory_pct", "utilization_gpu_pct", "utilization_memory_pct", "power_pct", "sm_clock_mhz", "temperature_c", "pcie_bytes_per_s",

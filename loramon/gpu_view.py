@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from loramon.events import GpuSample, HostSample, Sample
 from loramon.gpu_past import Floats, GpuPast, PacePast
+from loramon.samples import GpuSample, HostSample, Sample
 from loramon.sources.sampling import SamplerState
 
 Columns = tuple[Floats, Mapping[str, Floats], Mapping[str, str]]

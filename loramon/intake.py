@@ -8,7 +8,7 @@ from pathlib import Path
 from loramon.clock import Clock
 from loramon.clock_watch import ClockWatch
 from loramon.engine import Engine
-from loramon.events import Chunk, ClockJump, GpuSample, HostSample, ProcessEvent, SourceEvent, Told
+from loramon.events import Chunk, ClockJump, ProcessEvent, SourceEvent, Told
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
 from loramon.gpu_view import GpuView
 from loramon.live_excerpts import LiveExcerpts
@@ -16,6 +16,7 @@ from loramon.log_view import LogView
 from loramon.notices import Notice, notices_of
 from loramon.parsers.taught import Taught
 from loramon.run_files import read_command, read_configs
+from loramon.samples import GpuSample, HostSample
 from loramon.slices import Slices
 from loramon.switches import OVERRAN
 from loramon.units import format_duration_s

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.columns import GrowingColumn
-from loramon.events import GpuSample, HostSample, Sample
+from loramon.samples import GpuSample, HostSample, Sample
 from loramon.timeline import Timeline
 
 Columns = dict[str, NDArray[np.float64]]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from loramon.clock import Clock
-from loramon.events import Chunk, GpuSample, HostSample, SourceEvent
+from loramon.events import Chunk, SourceEvent
 from loramon.feeds import Item
+from loramon.samples import GpuSample, HostSample
 from loramon.sources.channel import Channel
 from loramon.sources.run_processes import RunProcesses
 from loramon.sources.sampling import Sampler, SamplerState, SamplerThread

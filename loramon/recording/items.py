@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import ClockJump, GpuSample, HostSample, ProcessEvent
+from loramon.events import ClockJump, ProcessEvent
 from loramon.recording.codec import pack, unpack
+from loramon.samples import GpuSample, HostSample
 
 Row = list[Any]
 KNOWN = "csqnpghj"

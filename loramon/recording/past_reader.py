@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from loramon.engine import Engine
-from loramon.events import Batch, Chunk, ClockJump, GpuSample, HostSample, ProcessEvent, Progress, Rows, SourceEvent, Told
+from loramon.events import Batch, Chunk, ClockJump, ProcessEvent, Progress, Rows, SourceEvent, Told
 from loramon.feeds import NewRun, Quiet
 from loramon.parsers.taught import Taught
 from loramon.recording.footage import Footage, Moment
@@ -21,6 +21,7 @@ from loramon.recording.past_clocks import Clocks, made_launch
 from loramon.recording.past_parts import CLOCK, At, ColumnSoFar, LaunchSoFar, SourceSoFar
 from loramon.run import TICKS
 from loramon.run_files import read_configs
+from loramon.samples import GpuSample, HostSample
 
 MARK_BYTES = 1 << 14
 """How far apart the remembered places of a log are, at least."""

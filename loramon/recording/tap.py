@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loramon.clock import Clock
-from loramon.events import Chunk, ClockJump, GpuSample, HostSample, ProcessEvent, SourceEvent
+from loramon.events import Chunk, ClockJump, ProcessEvent, SourceEvent
 from loramon.feeds import Item, NewRun, Quiet
 from loramon.recording.copies import Copies
 from loramon.recording.items import process_row, sample_row
 from loramon.recording.store import HEAD_BYTES, Store
+from loramon.samples import GpuSample, HostSample
 
 MAX_WAITING = 100_000
 MAX_WAITING_BYTES = 32 << 20

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loramon.columns import GrowingColumn
-from loramon.events import GpuSample, HostSample
 from loramon.readings import SampleColumns
 from loramon.recording.past import Past, RunsThen
 from loramon.run import Run, Session
+from loramon.samples import GpuSample, HostSample
 
 
 @dataclass

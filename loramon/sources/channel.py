@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from loramon.events import Chunk, GpuSample, HostSample, ProcessEvent, SourceEvent
+from loramon.events import Chunk, ProcessEvent, SourceEvent
+from loramon.samples import GpuSample, HostSample
 
 Item = Chunk | SourceEvent | GpuSample | HostSample | ProcessEvent
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loramon.clock import Clock
-from loramon.events import GpuSample, Sample
+from loramon.samples import GpuSample, Sample
 from loramon.sources.run_gpus import RunGpus
 from loramon.sources.sampling import Absent, Failing
 from loramon.text import sanitise

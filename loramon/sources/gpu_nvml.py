@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loramon.clock import Clock
-from loramon.events import GpuSample, Sample
+from loramon.samples import GpuSample, Sample
 from loramon.sources import gpu_nvml_metrics as metrics
 from loramon.sources.gpu_nvml_metrics import Answers, DriverGone, GpuLost, Nvml
 from loramon.sources.gpu_windows import AdapterMemory

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from loramon.events import GpuSample, Sample
+from loramon.samples import GpuSample, Sample
 from loramon.sources.gpu_nvml import platform
 from loramon.sources.run_gpus import RunGpus
 from loramon.sources.sampling import Absent, Failing

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loramon.clock import Clock
-from loramon.events import HostSample, Sample
+from loramon.samples import HostSample, Sample
 from loramon.sources.cgroup import GroupMemory, MemoryGroups
 from loramon.sources.process_tree import WALK_S, Tree, TreeUse, process_tree
 from loramon.sources.run_processes import RunProcesses

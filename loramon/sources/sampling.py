@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from loramon.clock import Clock
-from loramon.events import Sample
+from loramon.samples import Sample
 
 BUSY_SHARE = 0.05
 """A reading may take this share of the time: where one takes longer (a driver that wakes its card for it) they come less often."""

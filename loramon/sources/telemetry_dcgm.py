@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from loramon.errors import UserError
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.text import sanitise
 
 MIB = 1 << 20

@@ -7,7 +7,7 @@ thermal violation, here put into the bits of NVML's nvmlClocksEventReasons.
 
 from __future__ import annotations
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_time import DayClock, parse_stamp
 
 MIB = 1 << 20

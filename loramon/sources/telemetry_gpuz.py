@@ -8,7 +8,7 @@ that is 0 is one that the card does not tell.
 
 from __future__ import annotations
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_time import parse_stamp
 
 MIB = 1 << 20

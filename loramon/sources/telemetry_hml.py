@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_time import parse_stamp
 from loramon.text import sanitise
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from loramon.errors import UserError
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_dcgm import DcgmReader, is_dcgm
 from loramon.sources.telemetry_dmon import DmonReader, dmon_columns, is_units_line
 from loramon.sources.telemetry_gpuz import GpuzReader, gpuz_columns

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_time import has_fraction, parse_stamp
 from loramon.text import sanitise
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 
 _STAMP = re.compile(
     r"""(?:(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})          # 2026/11/22, 2026-11-22

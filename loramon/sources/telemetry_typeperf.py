@@ -12,7 +12,7 @@ import csv
 import re
 from dataclasses import dataclass, field
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_time import parse_stamp
 
 _COUNTER = re.compile(

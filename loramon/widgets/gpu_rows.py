@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from loramon.events import GpuSample, HostSample
 from loramon.gpu_past import effective_load_pct, memory_pct, power_pct
 from loramon.gpu_view import OWN, GpuMoment, held_back_by
+from loramon.samples import GpuSample, HostSample
 from loramon.screens.rows import Row, cells, crop, fit, fitting, flush
 from loramon.screens.words import Words, clean
 from loramon.units import format_bytes, format_pct

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from loramon.clock import ManualClock
-from loramon.events import Chunk, Sample
+from loramon.events import Chunk
 from loramon.feeds import Item
+from loramon.samples import Sample
 from loramon.sources.telemetry_log import TelemetryParser
 
 

@@ -9,10 +9,10 @@ import pytest
 from stub_driver import COMPILER, RTX_4090, build, lines
 from working import is_over, recorder_of, start, training, until, whole
 
-from loramon.events import GpuSample, HostSample
 from loramon.jobs.folder import Job
 from loramon.recording.items import sample_of
 from loramon.recording.reader import open_recording
+from loramon.samples import GpuSample, HostSample
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="jobs of Linux"),
               pytest.mark.skipif(COMPILER is None, reason="no C compiler here: the stand-in for NVIDIA's driver cannot be built")]  # fmt: skip

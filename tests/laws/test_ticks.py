@@ -16,7 +16,8 @@ from reading import told_alarms
 
 from loramon.detectors import TICK_DETECTORS
 from loramon.engine import Engine
-from loramon.events import Chunk, GpuSample, HostSample, Progress
+from loramon.events import Chunk, Progress
+from loramon.samples import GpuSample, HostSample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "detectors"))
 from tick_runs import Run, noisy

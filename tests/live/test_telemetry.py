@@ -12,13 +12,14 @@ import pytest
 from loramon.clock import ManualClock
 from loramon.detectors.base import TickView
 from loramon.engine import Engine
-from loramon.events import Chunk, GpuSample, HostSample, Sample, Told
+from loramon.events import Chunk, Told
 from loramon.feeds import Item
 from loramon.live import LiveSession
 from loramon.recording.items import sample_of
 from loramon.recording.reader import open_recording
 from loramon.recording.store import Store
 from loramon.recording.tap import Tap
+from loramon.samples import GpuSample, HostSample, Sample
 
 NOW_S = 1_800_000_000.0
 GIB = 1 << 30

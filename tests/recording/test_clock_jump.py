@@ -8,13 +8,14 @@ import pytest
 from recorded import NOW_S, alarms, at_end, replayed
 
 from loramon.clock import ManualClock
-from loramon.events import Chunk, HostSample
+from loramon.events import Chunk
 from loramon.feeds import Item
 from loramon.live import LiveSession
 from loramon.path_feed import PathFeed
 from loramon.recording.reader import open_recording
 from loramon.recording.store import Store
 from loramon.recording.tap import Tap
+from loramon.samples import HostSample
 
 HEAD = "running training / 学習開始\n".encode()
 N = 400

@@ -13,10 +13,11 @@ from shell import environment
 
 from loramon.clock import ManualClock
 from loramon.errors import UserError
-from loramon.events import GpuSample, HostSample, ProcessEvent
+from loramon.events import ProcessEvent
 from loramon.recording.items import pack_rows, process_of, process_row, sample_of, sample_row, unpack_rows
 from loramon.recording.reader import open_recording
 from loramon.recording.store import Store
+from loramon.samples import GpuSample, HostSample
 
 WRITER = """
 import sys, time

@@ -14,10 +14,10 @@ from played_telemetry import PlayedFeed, frames, samples_of
 
 from loramon.clock import ManualClock
 from loramon.engine import Engine
-from loramon.events import GpuSample, HostSample, Sample
 from loramon.feeds import Feed
 from loramon.gpu_past import FIELDS
 from loramon.gpu_view import GpuView
+from loramon.samples import GpuSample, HostSample, Sample
 from loramon.screens.look import Look
 from loramon.sources.sampling import Absent
 from loramon.telemetry import TelemetryFeed

@@ -7,7 +7,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loramon.events import Chunk, GpuSample, HostSample, ProcessEvent, SourceEvent
+from loramon.events import Chunk, ProcessEvent, SourceEvent
+from loramon.samples import GpuSample, HostSample
 from loramon.sources.channel import ITEM_BYTES, Channel, Item
 
 

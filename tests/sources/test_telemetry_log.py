@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loramon.errors import UserError
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.telemetry_log import TelemetryParser, read_telemetry
 from loramon.sources.telemetry_time import DayClock, parse_stamp, steady
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loramon.clock import ManualClock
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.gpu_amd import AmdSampler
 from loramon.sources.run_gpus import RunGpus
 from loramon.sources.run_processes import RunProcesses

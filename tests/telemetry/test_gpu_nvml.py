@@ -11,7 +11,7 @@ import pytest
 from stub_driver import GIB, GPU_IS_LOST, NO_PERMISSION, NOT_SUPPORTED, RTX_4090, UNKNOWN, VERSION_MISMATCH, StubDriver
 
 from loramon.clock import ManualClock
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.gpu_nvml import NvmlSampler, platform
 from loramon.sources.run_gpus import RunGpus
 from loramon.sources.run_processes import RunProcesses

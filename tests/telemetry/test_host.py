@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loramon.clock import SystemClock
-from loramon.events import HostSample
+from loramon.samples import HostSample
 from loramon.sources.cgroup import GroupMemory, MemoryGroups
 from loramon.sources.host import HostSampler, Rates
 from loramon.sources.process_tree import ProcTree, PsutilTree, Tree

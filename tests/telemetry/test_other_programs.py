@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.gpu_smi import SmiSampler
 from loramon.sources.gpu_windows import AdapterMemory
 from loramon.sources.run_gpus import RunGpus

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from loramon.events import GpuSample
+from loramon.samples import GpuSample
 from loramon.sources.run_gpus import RunGpus, chosen_by
 from loramon.sources.run_processes import RunProcesses
 

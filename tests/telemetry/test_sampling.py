@@ -9,7 +9,7 @@ import pytest
 from stub_driver import RTX_4090, StubDriver
 
 from loramon.clock import SystemClock
-from loramon.events import GpuSample, HostSample, Sample
+from loramon.samples import GpuSample, HostSample, Sample
 from loramon.sources import sampling
 from loramon.sources.gpu_nvml import NvmlSampler
 from loramon.sources.run_gpus import RunGpus
