@@ -95,8 +95,8 @@ W = "loramon/trainer"
 LORAMON = Profile(
     name="loramon",
     rules=(
-        rule("trainer loading: ", r"trainer loading: (.*)", _settings("loading"), f"{W}/job.py prepare", "loramon"),
-        rule("trainer caching: ", r"trainer caching: ", _phase("cache"), f"{W}/job.py prepare", "loramon"),
+        rule("trainer loading: ", r"trainer loading: (.*)", _settings("loading"), f"{W}/job.py Job", "loramon"),
+        rule("trainer caching: ", r"trainer caching: ", _phase("cache"), f"{W}/job.py Job", "loramon"),
         rule("trainer start: ", r"trainer start: (.*)", _settings("start"), f"{W}/__main__.py train", "loramon"),
         rule("trainer lora: ", r"trainer lora: (.*)", _settings("lora"), f"{W}/__main__.py train"),
         rule("trainer data: ", r"trainer data: (.*)", _settings("data"), f"{W}/__main__.py train"),

@@ -54,14 +54,14 @@ def train(settings: Settings) -> int:
     import torch
     import transformers
 
-    from . import job as jobs
+    from .job import Job
     from .loop import fit
 
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
     os.makedirs(settings.save.folder, exist_ok=True)
-    job = jobs.prepare(settings)
+    job = Job(settings)
     s, base, report, say = settings, job.base, job.report, job.signals.say
     n_parameters = sum(p.numel() for group in job.optimizer.param_groups for p in group["params"])
     say("start", architecture=base.family, prediction_type=base.prediction_type, device=job.device.type, torch=torch.__version__)

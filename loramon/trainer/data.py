@@ -91,11 +91,13 @@ def pixels_of(picture: Picture, flip: bool) -> torch.Tensor:
 
 
 def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Cache:
-    """The latents of every image, and of its mirror image where flips are on; on disk in the folder `.latents` of the data.
+    """The latents of every image, and of its mirror image where flips are on; on disk in the folder `.latents` of the data. Empty without caching.
 
     A file's name tells what it was made of (this image, as it is, at this size, by this model), so that it can be used again.
     """
     cache, data, model = Cache(), settings.data, settings.model.path
+    if data.cache_latents == "no":
+        return cache
     for picture, flip in [(p, f) for p in pictures for f in (False, True)[: 1 + data.flip]]:
         image = os.stat(picture.path)
         made_of = f"{model} {os.stat(model).st_mtime_ns} {picture.path} {image.st_size} {image.st_mtime_ns} {picture.bucket} {flip}"

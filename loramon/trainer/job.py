@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import glob
 import io
 import json
@@ -9,7 +10,6 @@ import os
 import pickle
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,41 +19,63 @@ from . import weights
 from .data import Steps, cache_latents, cache_text
 from .files import write_bytes
 from .health import Health
-from .images import Picture, Report, scan
-from .model import Base, Conditioning, load
+from .images import scan
+from .model import load
 from .settings import Settings, SettingsError
 from .signals import Signals, line
 
 
-@dataclass
 class Job:
-    """Everything of one training. `pieces`: images of a batch that go through the model at once, halved when memory runs out."""
+    """Everything of one training.
 
-    settings: Settings
-    base: Base
-    device: torch.device
-    dtype: torch.dtype
-    parts: dict[str, Any]
-    optimizer: torch.optim.Optimizer
-    schedule: Any
-    scaler: torch.amp.GradScaler
-    pictures: list[Picture]
-    report: Report
-    resolution: int
-    steps: Steps
-    text: dict[str, Conditioning] | None
-    signals: Signals
-    pieces: int
-    rates: list[float]
-    health: Health
-    step: int = 0
-    n_healed: int = 0
-    healed_to: int = 0
-    initial: dict[str, Any] | None = None
+    `parts`: the trained ones. `rates`: the settings' learning rates, one a part. `text`: what the encoders say of each
+    caption, None where it is not cached. `pieces`: images of a batch that go through the model at once, halved when
+    memory runs out. `step`: how many are done. `healed_to`: the step that healing last went back to.
+    """
 
-    @property
-    def folder(self) -> str:
-        return self.settings.save.folder
+    def __init__(self, settings: Settings) -> None:
+        """Loads the model, reads the images, fills the caches, finds the checkpoint to go on from. Raises SettingsError."""
+        self.settings, self.folder, wanted = settings, settings.save.folder, settings.train
+        self.step, self.n_healed, self.healed_to, self.pieces = 0, 0, 0, settings.data.batch_size
+        if wanted.device == "cuda" and not torch.cuda.is_available():
+            raise SettingsError(f'train.device = "cuda", but torch {torch.__version__} sees no GPU')
+        self.device = torch.device("cuda" if torch.cuda.is_available() and wanted.device != "cpu" else "cpu")
+        if wanted.mixed_precision == "auto":
+            wanted.mixed_precision = "no" if self.device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        if wanted.mixed_precision == "fp16" and self.device.type == "cpu":
+            raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
+        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
+        print(line("loading", model=settings.model.path), flush=True)
+        self.base = base = load(settings.model, self.dtype)
+        self.resolution = settings.data.resolution or base.resolution
+        self.pictures, self.report = scan(settings.data, self.resolution)
+
+        torch.manual_seed(wanted.seed)
+        self.parts = weights.add(base, settings.lora)
+        if wanted.gradient_checkpointing:
+            checkpoint_gradients(self.parts)
+        self.optimizer = optimizers.make(settings, self.parts)
+        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.schedule = optimizers.schedule(settings.scheduler, self.optimizer, wanted.steps)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=wanted.mixed_precision == "fp16")
+        self.health = Health(settings.heal.window, settings.heal.factor)
+
+        for part in (base.unet, base.vae, *base.text_encoders):
+            part.to(self.device)
+        print(line("caching", latents=settings.data.cache_latents, text=settings.data.cache_text, images=self.report.n_images), flush=True)
+        self.steps = Steps(settings, self.pictures, cache_latents(base, self.pictures, settings))
+        self.text = cache_text(base, self.pictures, settings) if settings.data.cache_text == "yes" else None
+        for part in ([base.vae] if self.steps.cache else []) + ([] if self.text is None else base.text_encoders):
+            part.to("cpu" if settings.sample.every else "meta")  # without samples nobody needs them any more
+        self.signals = Signals(self.folder, settings.save.name, wanted.steps, self.steps.per_epoch)
+        if settings.save.resume:
+            newest = next((path for _, path in self.checkpoints()), None) if settings.save.resume == "latest" else settings.save.resume
+            if newest is None:
+                raise SettingsError(f'save.resume = "latest", but {self.folder} holds no checkpoint of {settings.save.name}')
+            self.restore(read_state(newest))
+            self.set_rates()  # a rate that was changed since holds from here on
+            self.signals.back_to(self.step)
+        self.initial = copy.deepcopy(self.state()) if settings.heal.on else None  # where no checkpoint is good
 
     def autocast(self) -> torch.autocast:
         """In which the model computes."""
@@ -176,52 +198,6 @@ def read_state(path: str) -> dict[str, Any]:
         return dict(torch.load(os.path.join(path, "state.pt"), weights_only=True))
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise SettingsError(f"{path} is no checkpoint of this trainer: {str(error).splitlines()[0]}") from None
-
-
-def prepare(settings: Settings) -> Job:
-    """Loads the model, reads the images, fills the caches, finds the checkpoint to go on from. Raises SettingsError."""
-    wanted = settings.train
-    if wanted.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(f'train.device = "cuda", but torch {torch.__version__} sees no GPU')
-    device = torch.device("cuda" if torch.cuda.is_available() and wanted.device != "cpu" else "cpu")
-    if wanted.mixed_precision == "auto":
-        wanted.mixed_precision = "no" if device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if wanted.mixed_precision == "fp16" and device.type == "cpu":
-        raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
-    print(line("loading", model=settings.model.path), flush=True)
-    base = load(settings.model, dtype)
-    resolution = settings.data.resolution or base.resolution
-    pictures, report = scan(settings.data, resolution)
-
-    torch.manual_seed(wanted.seed)
-    parts = weights.add(base, settings.lora)
-    if wanted.gradient_checkpointing:
-        checkpoint_gradients(parts)
-    optimizer = optimizers.make(settings, parts)
-    rates = [float(group["lr"]) for group in optimizer.param_groups]
-    schedule = optimizers.schedule(settings.scheduler, optimizer, wanted.steps)
-    for part in (base.unet, base.vae, *base.text_encoders):
-        part.to(device)
-
-    is_cached = settings.data.cache_latents != "no"
-    print(line("caching", latents=settings.data.cache_latents, text=settings.data.cache_text, images=report.n_images), flush=True)
-    steps = Steps(settings, pictures, cache_latents(base, pictures, settings) if is_cached else {})
-    text = cache_text(base, pictures, settings) if settings.data.cache_text == "yes" else None
-    for part in ([base.vae] if is_cached else []) + ([] if text is None else base.text_encoders):
-        part.to("cpu" if settings.sample.every else "meta")  # without samples nobody needs them any more
-    scaler = torch.amp.GradScaler(device.type, enabled=wanted.mixed_precision == "fp16")
-    signals = Signals(settings.save.folder, settings.save.name, wanted.steps, steps.per_epoch)
-    job = Job(settings, base, device, dtype, parts, optimizer, schedule, scaler, pictures, report, resolution, steps, text, signals, settings.data.batch_size,
-              rates, Health(settings.heal.window, settings.heal.factor))  # fmt: skip
-    if settings.save.resume:
-        newest = next((path for _, path in job.checkpoints()), None) if settings.save.resume == "latest" else settings.save.resume
-        if newest is None:
-            raise SettingsError(f'save.resume = "latest", but {job.folder} holds no checkpoint of {settings.save.name}')
-        job.restore(read_state(newest))
-        job.set_rates()  # a rate that was changed since holds from here on
-        signals.back_to(job.step)
-    return job
 
 
 def checkpoint_gradients(parts: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 import os
@@ -40,7 +39,6 @@ class Stop:
 def fit(job: Job) -> int:
     """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
     s, stop, watch = job.settings, Stop(), Stopwatch(job.device)
-    job.initial = copy.deepcopy(job.state()) if s.heal.on else None
     saved_step, batches = job.step, stream(job.steps, job.step, s.train.steps)
     watch.mark("data")
     while job.step < s.train.steps:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from diffusers.training_utils import cast_training_params
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from .files import write_tensors
 from .model import Base
@@ -28,6 +28,9 @@ KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te_", "text_encoder_2": "lo
 _WHOLE = ("down_blocks", "up_blocks", "mid_block", "transformer_blocks", "text_model", "self_attn", "proj_in", "proj_out", "out_proj",
           "q_proj", "k_proj", "v_proj", "to_q", "to_k", "to_v", "to_out")  # fmt: skip
 """Names of modules with an underscore of their own."""
+_SDXL = {f"down_blocks_{i}_attentions_{j}": f"input_blocks_{1 + 3 * i + j}_1" for i in range(3) for j in range(2)} | {
+    f"up_blocks_{i}_attentions_{j}": f"output_blocks_{3 * i + j}_1" for i in range(3) for j in range(3)} | {"mid_block_attentions_0": "middle_block_1"}
+"""Blocks of SDXL's U-Net in diffusers and in Stability's numbering, whose blocks also count the layers without attention."""
 
 
 def add(base: Base, lora: Lora) -> dict[str, Any]:
@@ -94,8 +97,8 @@ def _adapter_metadata(lora: Tensors, alpha: float) -> str:
     return json.dumps(found, sort_keys=True)
 
 
-def to_kohya(lora: Tensors, alpha: float, sdxl: bool, layers: int = 2) -> Tensors:
-    """Diffusers' names to kohya's. `layers`: the U-Net's `layers_per_block`, for the block numbers of SDXL."""
+def to_kohya(lora: Tensors, alpha: float, sdxl: bool) -> Tensors:
+    """Diffusers' names to kohya's."""
     found: Tensors = {}
     for key, value in lora.items():
         part, path = key.split(".", 1)
@@ -103,15 +106,14 @@ def to_kohya(lora: Tensors, alpha: float, sdxl: bool, layers: int = 2) -> Tensor
         name = KOHYA[part] + path.replace(".", "_")
         if sdxl:
             name = name.replace("lora_te_", "lora_te1_")
-            name = re.sub(r"down_blocks_(\d+)_attentions_(\d+)", lambda m: f"input_blocks_{1 + int(m[1]) * (layers + 1) + int(m[2])}_1", name)
-            name = re.sub(r"up_blocks_(\d+)_attentions_(\d+)", lambda m: f"output_blocks_{int(m[1]) * (layers + 1) + int(m[2])}_1", name)
-            name = name.replace("mid_block_attentions_0", "middle_block_1")
+            for diffusers, stability in _SDXL.items():
+                name = name.replace(f"{diffusers}_", f"{stability}_")
         found[f"{name}.lora_{'down' if side.startswith('A') else 'up'}.weight"] = value
         found[f"{name}.alpha"] = torch.tensor(float(alpha), dtype=value.dtype)
     return found
 
 
-def from_kohya(lora: Tensors, layers: int = 2) -> tuple[Tensors, float]:
+def from_kohya(lora: Tensors) -> tuple[Tensors, float]:
     """Kohya's names to diffusers', and alpha. Raises SettingsError for layers that this trainer does not make."""
     found: Tensors = {}
     alphas = {float(v) for k, v in lora.items() if k.endswith(".alpha")}
@@ -121,9 +123,9 @@ def from_kohya(lora: Tensors, layers: int = 2) -> tuple[Tensors, float]:
             raise SettingsError(f"{key}: only plain LoRA layers of one alpha can be converted")
         if match[3] == "alpha":
             continue
-        path = match[2].replace("middle_block_1", "mid_block_attentions_0")
-        path = re.sub(r"input_blocks_(\d+)_1", lambda m: "down_blocks_{}_attentions_{}".format(*divmod(int(m[1]) - 1, layers + 1)), path)
-        path = re.sub(r"output_blocks_(\d+)_1", lambda m: "up_blocks_{}_attentions_{}".format(*divmod(int(m[1]), layers + 1)), path)
+        path = match[2]
+        for diffusers, stability in _SDXL.items():
+            path = path.replace(f"{stability}_", f"{diffusers}_")
         path = path.replace("_", ".")
         for word in _WHOLE:
             path = path.replace(word.replace("_", "."), word)
@@ -134,13 +136,16 @@ def from_kohya(lora: Tensors, layers: int = 2) -> tuple[Tensors, float]:
 
 def convert(source: str, target: str) -> str:
     """Rewrites a LoRA file in the other format; returns the name of that format. Raises SettingsError, OSError."""
-    with safe_open(source, "pt") as file:
-        metadata, stored = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+    try:
+        with safe_open(source, "pt") as file:
+            metadata, stored = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError:
+        raise SettingsError(f"{source} is no .safetensors file, or only a part of one") from None
     if any(k.startswith("lora_") for k in stored):
         lora, alpha = from_kohya(stored)
         write_tensors(target, lora, metadata | {"lora_adapter_metadata": _adapter_metadata(lora, alpha), "format": "pt"})
         return "diffusers"
-    if not all(re.match(r"(unet|text_encoder(_2)?)\..*\.lora_[AB]\.weight$", k) for k in stored):
+    if not stored or not all(re.match(r"(unet|text_encoder(_2)?)\..*\.lora_[AB]\.weight$", k) for k in stored):
         raise SettingsError(f"{source} is no LoRA in kohya's or diffusers' peft format")
     known = json.loads(metadata.get("lora_adapter_metadata", "{}"))
     rank = next(v.shape[0] for k, v in stored.items() if ".lora_A." in k)

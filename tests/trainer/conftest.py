@@ -53,9 +53,9 @@ def job(sd1: Path, colours: Path, tmp_path: Path) -> Callable[..., Any]:
     """A training made ready: `job("out", train={"steps": 3})`."""
 
     def made(out: str = "out", base: Path = sd1, images: Path = colours, **sections: dict[str, Any]) -> Any:
-        from loramon.trainer.job import prepare
+        from loramon.trainer.job import Job
         from loramon.trainer.settings import from_dict
 
-        return prepare(from_dict(tiny.settings(tmp_path / out, base, images, **sections)))
+        return Job(from_dict(tiny.settings(tmp_path / out, base, images, **sections)))
 
     return made

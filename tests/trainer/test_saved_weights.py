@@ -67,6 +67,21 @@ def test_converting_there_and_back_changes_no_bit(family: str, job: Make, tmp_pa
         assert all(torch.equal(one[k], other[k]) and one[k].dtype == other[k].dtype for k in one)
 
 
+def test_files_that_cannot_be_converted_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from loramon.trainer.__main__ import main
+
+    (tmp_path / "cut").write_bytes(b"\x00" * 7)
+    save_file({}, tmp_path / "empty")
+    save_file({"lora_unet_a.lora_mid.weight": torch.zeros(1)}, tmp_path / "locon")
+    for name, why in (("cut", "is no .safetensors file"), ("empty", "is no LoRA"), ("locon", "only plain LoRA layers of one alpha"), ("none", "No such file")):
+        assert main(["--convert", str(tmp_path / name), str(tmp_path / "out")]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("loramon trainer: ") and why in said and said.count("\n") == 1
+
+
 def test_kohya_files_have_the_field_s_names_alpha_and_metadata(job: Make, sdxl: Path) -> None:
     from safetensors import safe_open
 

@@ -60,18 +60,18 @@ def model(path: Path, family: str = "sd1", prediction_type: str = "epsilon", see
     return path
 
 
-def teach(base: Path, folder: Path, path: Path, steps: int = 120) -> Path:
+def teach(base: Path, folder: Path, path: Path, steps: int = 80) -> Path:
     """A copy of the model whose U-Net knows these images: its loss starts low, so that it can rise."""
     import shutil
 
     import torch
 
-    from loramon.trainer.job import prepare
+    from loramon.trainer.job import Job
     from loramon.trainer.loop import noised
     from loramon.trainer.settings import from_dict
 
     shutil.copytree(base, path)
-    job = prepare(from_dict(settings(path / "unused", base, folder, data={"batch_size": 4})))
+    job = Job(from_dict(settings(path / "unused", base, folder, data={"batch_size": 4})))
     plain = type(job.base.unet).from_pretrained(path, subfolder="unet")
     optimizer = torch.optim.AdamW(plain.parameters(), lr=3e-3)
     for step in range(steps):
