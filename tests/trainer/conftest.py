@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 HAS_TRAINER = all(find_spec(name) for name in ("torch", "diffusers", "peft", "pytorch_optimizer"))
-collect_ignore_glob = [] if HAS_TRAINER else [f"test_{name}.py" for name in ("healing", "models", "optimizers", "training", "watched", "weights")]
+collect_ignore_glob = [] if HAS_TRAINER else [f"test_{name}.py" for name in ("healing", "models", "optimizers", "training", "watched", "saved_weights")]
 
 
 @pytest.fixture(autouse=True)

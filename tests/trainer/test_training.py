@@ -106,13 +106,15 @@ def test_sigterm_in_the_middle_of_a_step_ends_that_step_and_saves(job: Make, cap
     assert capsys.readouterr().out.splitlines()[-1] == "trainer interrupted: signal=SIGTERM step=2 saved_step=2"
 
 
-def test_cached_and_uncached_data_train_the_same(job: Make) -> None:
+def test_cached_and_uncached_data_train_the_same(job: Make, colours: Path) -> None:
     import torch
 
     cached = trained(job("memory"))
     disk = trained(job("disk", data={"cache_latents": "disk", "cache_text": "no"}))
+    files = {path: path.stat().st_mtime_ns for path in (colours / ".latents").iterdir()}
     again = trained(job("again", data={"cache_latents": "disk"}))
     without = trained(job("none", data={"cache_latents": "no", "cache_text": "no"}))
+    assert len(files) == 6 and files == {path: path.stat().st_mtime_ns for path in (colours / ".latents").iterdir()}  # used again
     assert same(cached, disk)
     assert same(disk, again)
     assert all(torch.allclose(cached[k], without[k], atol=1e-5) for k in cached)
