@@ -10,10 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from loramon.samples import GpuSample as GpuSample
-from loramon.samples import HostSample as HostSample
-from loramon.samples import Sample as Sample
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray

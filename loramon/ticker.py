@@ -13,9 +13,10 @@ import numpy as np
 from loramon.detectors import TICK_DETECTORS
 from loramon.detectors.base import TickDetector, TickView
 from loramon.detectors.hang_start import StartWatch
-from loramon.events import End, Failure, Sample, Told
+from loramon.events import End, Failure, Told
 from loramon.readings import Readings
 from loramon.run import Run
+from loramon.samples import Sample
 from loramon.switches import Switches, raised
 
 TICK_LAG_S = 2.0

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-from loramon.events import GpuSample, HostSample, Phase, Sample, Told
+from loramon.events import Phase, Told
+from loramon.samples import GpuSample, HostSample, Sample
 
 ID = "hang"
 PATIENCE_S: dict[Phase | None, float] = {"download": 300.0, "load": 600.0, "quantize": 900.0, "cache": 900.0, None: 1200.0}

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from loramon.events import GpuSample
 from loramon.gpu_past import Floats, GpuPast
 from loramon.gpu_view import GpuMoment, GpuView
+from loramon.samples import GpuSample
 from loramon.screens.page import Page
 from loramon.screens.rows import Row, cells, fitting, flush, hanging, tail
 from loramon.screens.snapshot import Snapshot
