@@ -1,4 +1,4 @@
-"""`disk-filling`: a save that is still to come will not fit on the disk that the run writes to.
+"""`disk-filling`: a save that is still to come will not fit on the disk that the run writes to, or it is nearly full.
 
 How large a save is shows in the free space before and behind it; how much a save costs in the end in the free space from one
 save to the next, as many trainers delete old ones. What else fills the disk counts as well.
@@ -23,12 +23,15 @@ EVERY_S = 30.0
 AROUND_S, LONGEST_S = 20.0, 120.0
 KNOWN_SAVES = 3  # so many show whether old ones are deleted
 LEAST_BYTES = 1 << 20
+NEARLY_FULL_BYTES = 128 << 20
+"""Less holds few LoRAs; at half of it a recording on this disk stops itself (recording/store.py)."""
 SPARE = 1.05  # a file system wants a little of its own
 
 
 class DiskFilling:
     """Tells `disk-filling` (warning) once and renews its figures. Numbers: `disk_free_gib`, `save_gib` (the newest save),
-    `eta_step`: the step of the first save that does not fit, with `eta_low_step` and `eta_high_step` a save before and behind."""
+    `eta_step`: the step of the first save that does not fit, with `eta_low_step` and `eta_high_step` a save before and behind;
+    of a disk that is nearly full `disk_free_gib` and `left_mib` alone."""
 
     name = ID
     tells: tuple[str, ...] = (ID,)
@@ -40,7 +43,7 @@ class DiskFilling:
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""
-        if view.host_t_s is None or view.ended or not view.saves or t_s - self._looked_s < EVERY_S or not len(view.step):
+        if view.host_t_s is None or view.ended or t_s - self._looked_s < EVERY_S:
             return []
         self._looked_s = t_s
         free = view.host.get("disk_free_bytes", np.zeros(0))
@@ -48,7 +51,12 @@ class DiskFilling:
         if int(known.sum()) < 3:
             return []
         at_s, free = view.host_t_s[known], free[known]
-        saved = [s for s in sorted(set(view.saves)) if view.step[0] <= s <= view.step[-1]]
+        left = float(free[-1])
+        if left < NEARLY_FULL_BYTES:
+            return self._tell(t_s, view, {"disk_free_gib": round(left / GIB, 3), "left_mib": int(left) >> 20})
+        saved = [s for s in sorted(set(view.saves)) if view.step[0] <= s <= view.step[-1]] if len(view.step) else []
+        if not saved:
+            return self._enough(t_s, view)
         sizes, steps, levels = [], [], []
         for step, later in zip(saved, [*saved[1:], None], strict=True):
             moment = _moment(view, step)
@@ -65,15 +73,21 @@ class DiskFilling:
         eta = _full_at(steps, every, size, levels, view.progress.total_steps)
         if eta is None:
             return self._enough(t_s, view)
-        numbers = {"disk_free_gib": round(float(free[-1]) / GIB, 2), "save_gib": round(size / GIB, 2), "eta_step": eta,
+        numbers: dict[str, object] = {"disk_free_gib": round(left / GIB, 2), "save_gib": round(size / GIB, 2), "eta_step": eta,
                    "eta_low_step": max(steps[-1], eta - every), "eta_high_step": eta + every}  # fmt: skip
-        told = Told(ID, "warning", int(view.step[-1]), t_s, None, numbers, renews=self._told)
-        self._told = True
-        return [told]
+        return self._tell(t_s, view, numbers)
+
+    def _tell(self, t_s: float, view: TickView, numbers: dict[str, object]) -> list[Told]:
+        renews, self._told = self._told, True
+        return [Told(ID, "warning", _newest(view), t_s, None, numbers, renews=renews)]
 
     def _enough(self, t_s: float, view: TickView) -> list[Told]:
         resolved, self._told = self._told, False
-        return [Told(ID, "warning", int(view.step[-1]), t_s, None, {}, resolves=True)] if resolved else []
+        return [Told(ID, "warning", _newest(view), t_s, None, {}, resolves=True)] if resolved else []
+
+
+def _newest(view: TickView) -> int | None:
+    return int(view.step[-1]) if len(view.step) else None
 
 
 def _full_at(steps: list[int], every: int, size: float, levels: list[float], total: int | None) -> int | None:

@@ -125,6 +125,27 @@ def test_a_disk_that_will_do_is_not_told(run: Run) -> None:
     assert run.told(DiskFilling()) == []
 
 
+def filled_by_others(left_mib: float, saves: list[int]) -> list[Told]:
+    run = Run(noisy(1, 520))
+    run.on_host(disk_free_bytes=lambda t: (40 * GIB if t < 200 else left_mib * (1 << 20)))
+    run.about = {"progress": Progress(total_steps=2000), "saves": lambda as_of_s: saves}
+    return run.told(DiskFilling())
+
+
+@pytest.mark.parametrize("saves", [[], [50]], ids=["no-save-yet", "saved-before"])
+def test_a_disk_that_is_nearly_full_is_told_whatever_fills_it(saves: list[int]) -> None:
+    last = once(filled_by_others(90.0, saves))
+    assert (last.id, last.severity, last.numbers["left_mib"]) == ("disk-filling", "warning", 90) and "eta_step" not in last.numbers
+    assert filled_by_others(400.0, []) == []
+
+
+def test_a_disk_that_was_emptied_takes_it_back() -> None:
+    run = Run(noisy(1, 520))
+    run.on_host(disk_free_bytes=lambda t: GIB * (0.05 if 100 < t < 200 else 40.0))
+    told = run.told(DiskFilling())
+    assert not told[0].resolves and told[-1].resolves and sum(t.resolves for t in told) == 1
+
+
 # ---------------------------------------------------------------- the scheduler's limit
 
 
