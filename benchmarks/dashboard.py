@@ -164,7 +164,7 @@ def measure(make: Callable[[Path], Training], size: tuple[int, int], window_s: f
     with tempfile.TemporaryDirectory(prefix="loramon-bench-") as folder:
         os.environ["LORAMON_HOME"] = folder
         training = make(Path(folder) / "train.log")
-        terminal = Terminal([sys.executable, "-m", "loramon", "watch", "--no-mouse", str(training.path)], *size)
+        terminal = Terminal([sys.executable, "-m", "loramon", "watch", "--no-mouse", "--no-record", str(training.path)], *size)
         try:
             found = {"head shown, s": terminal.until(lambda: terminal.shows(*words)), "head shown, CPU s": terminal.cpu_s}
             found["dashboard drawn, s"] = found["head shown, s"] + terminal.until(lambda: terminal.shows("q quit"))
@@ -209,7 +209,7 @@ def main() -> int:
     parser.add_argument("--size", default="80x24")
     parser.add_argument("--window", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--real", type=Path, default=ROOT / "loramon" / "demo" / "stdout.log")
+    parser.add_argument("--real", type=Path, default=ROOT / "fixtures" / "logs" / "kohya" / "healthy-adamw-120.log")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     columns, rows = map(int, args.size.split("x"))
@@ -217,7 +217,7 @@ def main() -> int:
     made, real, least = [], [], []
     for _ in range(args.rounds):
         least.append(label(size, args.window))
-        made.append(measure(generated, size, args.window, ("20000/40000", "step 20 000"), True))
+        made.append(measure(generated, size, args.window, ("kohya",), True))
         real.append(measure(lambda path: recorded(path, args.real), size, args.window, ("kohya",), False))
     yardstick, tables = median_of(least), {"generated, 20 000 steps": median_of(made), f"recorded, {args.real.name}": median_of(real)}
     if args.json:

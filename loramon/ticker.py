@@ -40,6 +40,8 @@ class Ticker:
         self._next_s: float | None = None
         self._first_s = 0.0
         self._start = StartWatch()
+        self._heard = (0, 0.0)
+        """So many rows were there, and the time of the reading that first found them."""
 
     def pass_to(self, sample: Sample) -> None:
         """Time passes: a reading was taken while the run is watched. Silence ticks by it, before the first step too."""
@@ -48,8 +50,12 @@ class Ticker:
             told = self._start.see(sample, run.progress.phase)
             if told is not None:
                 self._tell(told)
-        elif (tied := run.timeline.tied()) is not None:
-            self.until(sample.t_s - tied[0])
+            return
+        if run.tick_t_s.n != self._heard[0]:
+            self._heard = (run.tick_t_s.n, sample.t_s)
+        # silence counts from when the log was last heard, by the clock of the readings alone: stamps in lines may be of
+        # another time zone (a container's), and would make hours of it
+        self.until(float(run.tick_t_s.view[-1]) + sample.t_s - self._heard[1])
 
     def jumped(self, ahead_s: float) -> None:
         """The machine slept, or its clock was set: no step time, and no silence either."""
@@ -71,7 +77,7 @@ class Ticker:
         if told is not None:
             self._tell(told)
         if run.tick_t_s.n and self._readings.n:
-            run.timeline.heard(self._readings.last_s() - float(run.tick_t_s.view[-1]))
+            run.timeline.heard(self._readings.last_s(), float(run.tick_t_s.view[-1]))
 
     def last(self, beyond: bool) -> None:
         """The run ended: one more tick, which sees all but its newest two seconds. A later one would take a second

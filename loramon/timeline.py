@@ -11,6 +11,8 @@ import math
 from loramon.events import TimeFrom
 
 LOOSE_S = 2.0
+PACE_S, FOLLOWED_S = 3.0, 5.0
+OTHER_CLOCK_S = 120.0
 TRUST: tuple[TimeFrom, ...] = ("arrival", "stamp", "wall", "start", "bar", "mtime")
 
 
@@ -29,6 +31,8 @@ class Timeline:
         self.aligned_by: TimeFrom | None = None
         """How readings of another source were put on this axis; None while there are none."""
         self._before_bar_s: float | None = None
+        self._heard_first_s = 0.0
+        self._is_followed = False
 
     def stamp(self, wall_s: float, bar_s: float | None) -> None:
         """A stamped line; `bar_s`: what the training bar's clock showed, None before its first frame."""
@@ -65,9 +69,15 @@ class Timeline:
             return None
         return t_s + self.offset_s
 
-    def heard(self, offset_s: float) -> None:
-        """By when its newest step was seen, where the log is watched. What is read late makes it too large: the least counts."""
-        self.heard_offset_s = offset_s if self.heard_offset_s is None else min(self.heard_offset_s, offset_s)
+    def heard(self, wall_s: float, t_s: float) -> None:
+        """By when (Unix time) its newest step was seen, where the log is watched. What is read late makes the offset too
+        large: the least counts. Growth that keeps pace with the clock for a while says more than any stamp."""
+        offset, least = wall_s - t_s, self.heard_offset_s
+        if least is None:
+            self._heard_first_s = wall_s
+        elif abs(offset - least) <= PACE_S and wall_s - self._heard_first_s >= FOLLOWED_S:
+            self._is_followed = True
+        self.heard_offset_s = offset if least is None else min(least, offset)
 
     def tied(self) -> tuple[float, TimeFrom] | None:
         """(what is added for Unix time, how that is known); None where no clock tells.
@@ -75,6 +85,8 @@ class Timeline:
         A stamp before the bar only says that the bar began later: the file's last write, where it agrees, says when.
         """
         offset, modified = self.offset_s, self.modified_offset_s
+        if self._is_followed and offset is not None and self.heard_offset_s is not None and abs(self.heard_offset_s - offset) > OTHER_CLOCK_S:
+            return self.heard_offset_s, "arrival"  # the stamps are of another clock or time zone than this machine's
         if offset is not None:
             loose = self.error_s is not None and self.error_s > LOOSE_S
             if loose and modified is not None and 0 <= modified - offset <= self.error_s:  # type: ignore[operator]
