@@ -1,6 +1,6 @@
 """Makes docs/screens/*.png: the dashboard on the bundled recording, drawn cell by cell, so that it looks as in a terminal.
 
-    python docs/make_screens.py [FOLDER]        needs rsvg-convert (Debian: librsvg2-bin)
+    python docs/make_screens.py [FOLDER]        needs rsvg-convert and a Japanese font (Debian: librsvg2-bin, fonts-noto-cjk)
 
 A glyph stands at its own cell whatever the fonts' widths are; braille, blocks and rules are drawn, not set.
 """
