@@ -1,13 +1,14 @@
 """The dashboard as a whole process on a pseudo-terminal, beside the least that Textual can do, in one run.
 
-    python benchmarks/dashboard.py [--size 80x24] [--window 20] [--rounds 3] [--real LOG]
+    python benchmarks/dashboard.py [--size 80x24] [--window 20] [--rounds 3] [--real LOG] [--leet PYTHON] [--start-only]
 
 Measured of `loramon watch LOG`, on a generated kohya log of 20 000 steps and on a recorded one:
 CPU until the first useful words stand on the screen and until the dashboard has drawn itself; CPU and bytes a second
 while one bar, or fifty, are written each second, and while nothing is; the time from a line written to the line seen;
 the time from a NaN written to the alarm seen. The yardstick is a Textual app of one label: its start, and its own second
-at 1 Hz. CPU is that of the process and its threads (schedstat); the screen is read through a terminal emulator.
-Needs `pyte`; Linux.
+at 1 Hz; and, where --leet names a Python that has `wandb`, the start of `wandb leet` on an offline run of the same 20 000
+losses: until the name of the loss stands in its summary, and until its charts reach the last step. CPU is that of the process and its
+threads (schedstat); the screen is read through a terminal emulator. Needs `pyte`; Linux.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import select
 import signal
 import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
@@ -30,9 +32,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyte
+from as_installed import as_installed
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 20_000
+LEET = Path(__file__).with_name("leet.py")
 LIMIT_S = 60.0
 WARM_S = 3.0
 N_LATENCIES = 30
@@ -90,8 +94,13 @@ class Terminal:
 
     @property
     def cpu_s(self) -> float:
-        threads = Path(f"/proc/{self.pid}/task").iterdir()
-        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+        """Of the process, its threads and its children."""
+        total, pids = 0, [self.pid]
+        for pid in pids:
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                total += int((thread / "schedstat").read_text().split()[0])
+                pids += map(int, (thread / "children").read_text().split())
+        return total / 1e9
 
     def close(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -169,6 +178,8 @@ def measure(make: Callable[[Path], Training], size: tuple[int, int], window_s: f
             found = {"head shown, s": terminal.until(lambda: terminal.shows(*words)), "head shown, CPU s": terminal.cpu_s}
             found["dashboard drawn, s"] = found["head shown, s"] + terminal.until(lambda: terminal.shows("q quit"))
             found["dashboard drawn, CPU s"] = terminal.cpu_s
+            if not window_s:
+                return found
             terminal.stay(WARM_S)
             silent = writing(terminal, training, 0, window_s)
             found |= {"bytes a second, silent": silent["bytes_per_s"], "CPU silent, %": silent["cpu_pct"]}
@@ -191,6 +202,8 @@ def label(size: tuple[int, int], window_s: float) -> dict[str, float]:
     terminal = Terminal([sys.executable, "-c", LABEL], *size)
     try:
         found = {"drawn, s": terminal.until(lambda: terminal.shows("READY-MARK")), "drawn, CPU s": terminal.cpu_s}
+        if not window_s:
+            return found
         terminal.stay(WARM_S)
         cpu_s, n_bytes, at_s = terminal.cpu_s, terminal.n_bytes, time.perf_counter()
         terminal.stay(window_s)
@@ -198,6 +211,20 @@ def label(size: tuple[int, int], window_s: float) -> dict[str, float]:
         return found | {"CPU at 1 Hz, %": 100 * (terminal.cpu_s - cpu_s) / took_s, "bytes a second at 1 Hz": (terminal.n_bytes - n_bytes) / took_s}
     finally:
         terminal.close()
+
+
+def leet(python: str, size: tuple[int, int]) -> dict[str, float]:
+    """The start of `wandb leet` on the losses that `generated` writes."""
+    os.environ |= {"WANDB_ERROR_REPORTING": "false", "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    with tempfile.TemporaryDirectory(prefix="loramon-bench-") as folder:
+        subprocess.run([python, LEET, str(STEPS)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        terminal = Terminal([python, "-m", "wandb", "leet", "run", f"{folder}/wandb/latest-run"], *size)
+        try:
+            found = {"head shown, s": terminal.until(lambda: terminal.shows("loss ", "avr_loss")), "head shown, CPU s": terminal.cpu_s}
+            found["whole curve drawn, s"] = found["head shown, s"] + terminal.until(lambda: terminal.shows(f"{STEPS // 1000}k"))
+            return found | {"whole curve drawn, CPU s": terminal.cpu_s}
+        finally:
+            terminal.close()
 
 
 def median_of(rounds: list[dict[str, float]]) -> dict[str, float]:
@@ -210,16 +237,24 @@ def main() -> int:
     parser.add_argument("--window", type=float, default=20.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--real", type=Path, default=ROOT / "fixtures" / "logs" / "kohya" / "healthy-adamw-120.log")
+    parser.add_argument("--leet", metavar="PYTHON", help="a Python that has `wandb`")
+    parser.add_argument("--start-only", dest="window", action="store_const", const=0.0, help="nothing but the start")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    as_installed()
     columns, rows = map(int, args.size.split("x"))
     size = (columns, rows)
-    made, real, least = [], [], []
+    made, real, least, peer = [], [], [], []
     for _ in range(args.rounds):
         least.append(label(size, args.window))
+        if args.leet:
+            peer.append(leet(args.leet, size))
         made.append(measure(generated, size, args.window, ("kohya",), True))
         real.append(measure(lambda path: recorded(path, args.real), size, args.window, ("kohya",), False))
-    yardstick, tables = median_of(least), {"generated, 20 000 steps": median_of(made), f"recorded, {args.real.name}": median_of(real)}
+    yardstick = median_of(least)
+    tables = {"loramon watch, generated, 20 000 steps": median_of(made), f"loramon watch, recorded, {args.real.name}": median_of(real)}
+    if peer:
+        tables["wandb leet, the same 20 000 losses"] = median_of(peer)
     if args.json:
         print(json.dumps({"label": yardstick, **tables}))
         return 0
@@ -227,7 +262,7 @@ def main() -> int:
     for key, value in yardstick.items():
         print(f"  {key:28}{value:10.3f}")
     for title, table in tables.items():
-        print(f"\nloramon watch, {title}")
+        print(f"\n{title}")
         for key, value in table.items():
             goal = GOALS.get(key)
             ratio = f"   {value / yardstick['drawn, CPU s']:.2f} x the label's" if key.endswith("CPU s") else ""

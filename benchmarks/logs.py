@@ -25,6 +25,7 @@ import tempfile
 from pathlib import Path
 
 import gen_logs
+from as_installed import as_installed
 
 BAR = r"\| \d+/\d+ \[[^\]\r\n]*\]"
 LOSS_KEYS = ("avr_loss", "loss")
@@ -139,6 +140,7 @@ def main() -> int:
     parser.add_argument("--kind", choices=("mix", "kohya", "hf", "diffusers"), default="mix")
     parser.add_argument("--log", type=Path, action="append", default=[], help="a real log, repeated up to the size")
     args = parser.parse_args()
+    as_installed()
     n_bytes = int(args.mb * 1e6)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"generated-{args.kind}.log"

@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from as_installed import as_installed
+
 ROOT = Path(__file__).resolve().parents[1]
 LOG = ROOT / "fixtures/logs/kohya/nan-adamw-lr6.log"
 
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--logs", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    as_installed()
     cores = os.sched_getaffinity(0)
     one = {min(cores)}
     with tempfile.TemporaryDirectory() as folder:

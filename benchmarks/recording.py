@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from as_installed import as_installed
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -127,6 +129,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    as_installed()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         n = record(folder, args.steps)

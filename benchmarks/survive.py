@@ -19,6 +19,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from as_installed import as_installed
+
 ROOT = Path(__file__).resolve().parents[1]
 ONE = (
     "import sys; sys.path[:0] = [{root!r}, {helpers!r}]\n"
@@ -45,6 +47,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--at-once", type=int, default=3)
     args = parser.parse_args()
+    as_installed()
     print(f"seeds {args.seed} to {args.seed + args.n - 1}", flush=True)
     good: collections.Counter[str] = collections.Counter()
     kinds = args.kinds.split(",")

@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from as_installed import as_installed
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
@@ -92,6 +94,7 @@ def main() -> int:
     parser.add_argument("--children", type=int, default=8)
     parser.add_argument("--lines-per-s", type=float, default=1)
     args = parser.parse_args()
+    as_installed()
     if shutil.which("cc") is None:
         raise SystemExit("a C compiler is needed")
     with tempfile.TemporaryDirectory() as folder:

@@ -17,9 +17,11 @@ NAME = "telemetry"
 
 
 class TelemetryFeed:
-    """Hands over the readings that came since it was asked last. Its threads start with the first question.
+    """Hands over the readings that came since it was asked last.
 
-    It never keeps a session open: `ended` from the start. `samplers`: groups of alternatives, each group in a thread.
+    Its threads start with the second question: at the first, what was read of the log is about to be shown, and what they
+    load (psutil, the driver's library) would take its time from that. It never keeps a session open: `ended` from the
+    start. `groups` gives groups of alternatives, each group in a thread.
     """
 
     name = NAME
@@ -32,8 +34,12 @@ class TelemetryFeed:
         self._channel = Channel()
         self._threads: list[SamplerThread] | None = None
         self._closed = False
+        self._asked = False
 
     def poll(self, max_bytes: int) -> list[Item]:
+        if not self._asked:
+            self._asked = True
+            return []
         if self._threads is None and not self._closed:
             self._threads = [SamplerThread(group, self._clock, self._channel.put) for group in self._groups()]
             for thread in self._threads:

@@ -1,5 +1,6 @@
 """Makes `tests/helpers` importable from every test folder, and keeps what tests run out of the user's own runs."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+
+# the programs that tests start find their modules compiled, as installed ones do: else each start compiles them anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True, scope="session")

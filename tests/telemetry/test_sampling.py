@@ -53,6 +53,7 @@ def feeds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., TelemetryFe
 
     def feed(*groups: list[Sampler]) -> TelemetryFeed:
         made.append(TelemetryFeed(SystemClock(), lambda: groups))
+        assert made[-1].poll(1) == [] and not made[-1].states()  # what was read of the log is shown first
         made[-1].poll(1)
         return made[-1]
 
