@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
+
+TRIES, BETWEEN_S = 5, 0.02
+"""Whoever looks whether it is free holds it for a moment, so that one refusal does not mean that somebody works with it."""
 
 
 class Lock:
@@ -17,6 +21,13 @@ class Lock:
 
     def take(self) -> bool:
         """Takes the lock; False where another process holds it. Raises OSError where the file cannot be opened."""
+        for _ in range(TRIES - 1):
+            if self._try():
+                return True
+            time.sleep(BETWEEN_S)
+        return self._try()
+
+    def _try(self) -> bool:
         if self._fd is not None:
             return True
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
@@ -38,7 +49,7 @@ class Lock:
     @property
     def is_free(self) -> bool:
         """Nobody held it just now."""
-        if self._fd is not None or not self.take():
+        if self._fd is not None or not self._try():
             return False
         self.release()
         return True

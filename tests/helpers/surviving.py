@@ -130,7 +130,7 @@ class Trial:
         if self._child_count() <= child:
             wrong.append("the child in its own session stopped")
         if "keeper" not in self.kind and self.kind != "all":
-            self._until(lambda: job.ending is not None, 10)
+            self._until(lambda: job.ending is not None)
             ending = job.ending
             if ending is None or ending.status != 0:
                 wrong.append(f"ending {ending}")

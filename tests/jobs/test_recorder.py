@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from reading import heard
 from shell import loramon
-from working import in_background, kill, recorder_of, start, training, until, whole
+from working import PATIENCE_S, endless, enough, in_background, kill, last_step, printed, recorded_rows, recorder_of, start, training, until, whole
 
 from loramon.clock import ManualClock
 from loramon.diagnosing import diagnose
@@ -32,10 +32,7 @@ def read_whole(folder: Path) -> ReplaySession:
 
 
 def recorded_bytes(job: Job) -> int:
-    try:
-        return sum(row[4] for row in open_recording(job.recording).rows if row[0] == "c")
-    except Exception:
-        return 0
+    return sum(row[4] for row in recorded_rows(job) if row[0] == "c")
 
 
 def finished(job: Job) -> bool:
@@ -55,26 +52,27 @@ def test_its_recording_holds_every_byte_the_times_the_end_and_the_alarms(home: P
 
 
 def test_one_that_was_killed_comes_back_with_the_next_command_and_nothing_is_missing(home: Path, tmp_path: Path) -> None:
-    job = start("back", *training(tmp_path / "t", 300, 0.02))
+    job = start("back", *endless(tmp_path / "t", 0.02))
     until(lambda: recorded_bytes(job) > 500)
     kill(recorder_of(job))
-    until(lambda: recorder_of(job) is None)
-    assert not job.is_recorded_now
+    until(lambda: not job.is_recorded_now)  # its lock goes after its command line
     assert loramon("jobs").status == 0
     until(lambda: recorder_of(job) is not None)
+    enough(tmp_path / "t")
     until(lambda: finished(job))
     assert whole(job, tmp_path / "t")
     rows = open_recording(job.recording).rows
     pieces = [(row[3], row[4]) for row in rows if row[0] == "c"]
     assert all(a + n == b for (a, n), (b, _) in itertools.pairwise(pieces))
-    assert read_whole(job.folder).engine.run.progress.step == 300
+    assert read_whole(job.folder).engine.run.progress.step == last_step(tmp_path / "t")
 
 
 def test_a_second_one_ends_at_once(home: Path, tmp_path: Path) -> None:
-    start("one", *training(tmp_path / "t", 200, 0.02))
-    until(lambda: recorder_of(Job(home / "runs" / "one")) is not None)
-    until(lambda: Job(home / "runs" / "one").is_recorded_now)
+    job = start("one", *endless(tmp_path / "t", 0.02))
+    until(lambda: job.is_recorded_now)
+    first = recorder_of(job)
     assert loramon("record", "one").status == 0
+    assert first is not None and recorder_of(job) == first and job.state() == "running"
 
 
 def test_without_a_recording_the_output_is_kept_alone(home: Path, tmp_path: Path) -> None:
@@ -86,34 +84,39 @@ def test_without_a_recording_the_output_is_kept_alone(home: Path, tmp_path: Path
 
 
 def test_two_viewers_see_one_job_and_neither_records_it_again(home: Path, tmp_path: Path) -> None:
-    job = start("both", *training(tmp_path / "t", 200, 0.02, "--nan", "50"))
+    job = start("both", *endless(tmp_path / "t", 0.02, "--nan", "50"))
     viewers = [in_background("attach", "job:both", "--headless") for _ in range(2)]
-    for viewer in viewers:
-        out, _ = viewer.communicate(timeout=60)
+    begun = [viewer.stdout.readline() for viewer in viewers if viewer.stdout is not None]
+    enough(tmp_path / "t")
+    for viewer, line in zip(viewers, begun, strict=True):
+        out = line + viewer.communicate(timeout=PATIENCE_S)[0]
         assert b"loss-nan" in out
     assert not (home / "recordings").exists()
     until(lambda: finished(job))
 
 
 def test_an_output_that_is_deleted_or_emptied_under_the_job_is_said_and_the_job_goes_on(home: Path, tmp_path: Path) -> None:
-    job = start("gone", *training(tmp_path / "t", 300, 0.02))
+    job = start("gone", *endless(tmp_path / "t", 0.02))
     until(lambda: recorded_bytes(job) > 800)
     os.truncate(job.output, 0)
     until(lambda: any(row[0] == "s" and row[3] in ("truncated", "replaced") for row in open_recording(job.recording).rows))
+    enough(tmp_path / "t")
     until(lambda: job.state() == "ended" and not job.is_recorded_now)
     assert job.ending is not None and job.ending.status == 0
-    session = read_whole(job.folder)
-    assert session.engine.run.progress.step == 300
+    assert read_whole(job.folder).engine.run.progress.step == last_step(tmp_path / "t")
 
 
 def test_a_state_folder_that_becomes_unwritable_ends_the_recording_and_nothing_else(home: Path, tmp_path: Path) -> None:
-    job = start("full", *training(tmp_path / "t", 200, 0.02))
+    job = start("full", *endless(tmp_path / "t", 0.02))
     until(lambda: recorded_bytes(job) > 500)
     recorder = recorder_of(job)
     assert recorder is not None
     import resource
 
     resource.prlimit(recorder, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    unrecorded = (tmp_path / "t" / "copy.log").stat().st_size
+    until(lambda: printed(tmp_path / "t", unrecorded + 4000))
+    enough(tmp_path / "t")
     until(lambda: job.state() == "ended")
     assert whole(job, tmp_path / "t") and job.ending is not None and job.ending.status == 0
     open_recording(job.recording)

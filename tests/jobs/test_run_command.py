@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from shell import ROOT, assert_one_line, environment, loramon, python
-from working import foreground, in_background, is_over, start, training, until, whole
+from working import PATIENCE_S, endless, enough, foreground, in_background, is_over, printed, start, training, until, whole
 
 from loramon.jobs.environment import ADDED, redact_command, redact_value
 from loramon.jobs.folder import find_job
@@ -72,31 +72,33 @@ def test_what_cannot_start_is_126_or_127_in_one_line_and_leaves_nothing_behind(h
 
 def test_signals_go_on_to_the_jobs_group(home: Path, tmp_path: Path) -> None:
     ours = in_background("run", "--name", "told", "--", *training(tmp_path / "t", 10_000, 0.02, "--save-on-int"))
-    until(lambda: (tmp_path / "t" / "copy.log").is_file() and (tmp_path / "t" / "copy.log").stat().st_size > 2000)
+    until(lambda: printed(tmp_path / "t", 2000))
     ours.send_signal(signal.SIGINT)
-    out, err = ours.communicate(timeout=30)
+    out, err = ours.communicate(timeout=PATIENCE_S)
     assert ours.returncode == 0 and (tmp_path / "t" / "saved").exists()
     assert out == (tmp_path / "t" / "copy.log").read_bytes()
     assert b"Traceback" not in err
 
 
 def test_a_signal_that_comes_before_we_listen_reaches_the_job_all_the_same(home: Path, tmp_path: Path) -> None:
-    ours = in_background("run", "--name", "early", "--", *training(tmp_path / "t", 10_000, 0.02))
+    ours = in_background("run", "--name", "early", "--", *endless(tmp_path / "t", 0.02))
     until(lambda: (home / "runs" / "early" / "process.json").is_file())
     ours.send_signal(signal.SIGINT)
-    ours.communicate(timeout=30)
+    ours.communicate(timeout=PATIENCE_S)
     job = find_job("early")
     until(lambda: job.state() == "ended")
     assert job.ending is not None and ours.returncode == job.ending.status != 0
 
 
 def test_a_hang_up_ends_us_and_not_the_job(home: Path, tmp_path: Path) -> None:
-    ours = in_background("run", "--name", "hup", "--", *training(tmp_path / "t", 150, 0.02))
-    until(lambda: (tmp_path / "t" / "copy.log").is_file() and (tmp_path / "t" / "copy.log").stat().st_size > 2000)
+    ours = in_background("run", "--name", "hup", "--", *endless(tmp_path / "t", 0.02))
+    until(lambda: printed(tmp_path / "t", 2000))
     ours.send_signal(signal.SIGHUP)
-    ours.communicate(timeout=30)
+    ours.communicate(timeout=PATIENCE_S)
     assert ours.returncode == 129
     job = find_job("hup")
+    assert job.state() == "running"
+    enough(tmp_path / "t")
     until(lambda: job.state() == "ended")
     assert job.ending is not None and job.ending.status == 0 and whole(job, tmp_path / "t")
 
@@ -105,7 +107,7 @@ def test_a_reader_that_goes_away_holds_nothing_up(home: Path, tmp_path: Path) ->
     ours = in_background("run", "--name", "pipe", "--", *training(tmp_path / "t", 150, 0.01))
     assert ours.stdout is not None
     ours.stdout.close()
-    assert ours.wait(timeout=30) == 0
+    assert ours.wait(timeout=PATIENCE_S) == 0
     assert whole(find_job("pipe"), tmp_path / "t")
 
 
@@ -139,9 +141,10 @@ def test_what_is_a_secret() -> None:
 
 
 def test_a_name_that_a_running_job_has_is_refused_and_names_of_ended_jobs_are_free(home: Path, tmp_path: Path) -> None:
-    first = start("lora", *training(tmp_path / "t", 50, 0.1))
+    first = start("lora", *endless(tmp_path / "t", 0.1))
     again = loramon("run", "--name", "lora", "--detach", "--", "/bin/true")
     assert again.status == 2 and "--name" in assert_one_line(again.said)
+    enough(tmp_path / "t")
     until(lambda: is_over(first) and first.state() == "ended")
     assert start("lora", "/bin/true").folder.name == "lora-2"
 
@@ -187,7 +190,6 @@ def test_the_job_may_be_stopped_by_sigint_though_we_were_started_ignoring_it(hom
     assert done.status == 0
     process = find_job("deaf").process
     assert process is not None
-    until(lambda: (tmp_path / "t" / "copy.log").exists())
-    until(lambda: (tmp_path / "t" / "copy.log").stat().st_size > 300)
+    until(lambda: printed(tmp_path / "t", 300))
     os.killpg(process.pid, signal.SIGINT)
     until(lambda: (tmp_path / "t" / "saved").exists())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from shell import assert_one_line, loramon
-from working import is_over, start, training, until
+from working import is_over, printed, start, training, until
 
 from loramon.jobs.folder import Job
 from loramon.jobs.identity import every_process, tree
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pr
 
 
 def running(home: Path, tmp_path: Path, *more: str) -> Job:
-    job = start("job", *training(tmp_path / "t", 4000, 0.02, *more))
-    until(lambda: (tmp_path / "t" / "copy.log").is_file() and (tmp_path / "t" / "copy.log").stat().st_size > 600)
+    job = start("job", *training(tmp_path / "t", 100_000, 0.02, *more))
+    until(lambda: printed(tmp_path / "t", 600))
     return job
 
 
@@ -62,9 +62,9 @@ def test_children_in_sessions_of_their_own_are_ended_too(home: Path, tmp_path: P
 def test_a_launcher_that_dies_first_does_not_leave_its_trainer(home: Path, tmp_path: Path) -> None:
     """As `accelerate launch` does: it forwards nothing and dies at once."""
     folder = tmp_path / "t"
-    launcher = f"import subprocess, sys; subprocess.Popen({training(folder, 4000, 0.02, '--save-on-int')!r}); import time; time.sleep(1000)"
+    launcher = f"import subprocess, sys; subprocess.Popen({training(folder, 100_000, 0.02, '--save-on-int')!r}); import time; time.sleep(1000)"
     start("job", sys.executable, "-c", launcher)
-    until(lambda: (folder / "copy.log").is_file() and (folder / "copy.log").stat().st_size > 600)
+    until(lambda: printed(folder, 600))
     assert loramon("stop", "job").status == 0
     assert (folder / "saved").exists()
 
@@ -86,7 +86,7 @@ def test_another_process_that_got_the_number_is_left_alone(home: Path, tmp_path:
     import json
 
     job = running(home, tmp_path)
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     assert job.process is not None
     leader = job.process.pid
     found = json.loads((job.folder / "process.json").read_text())

@@ -57,7 +57,8 @@ class TestGoingAbout:
     def test_the_command_palette_opens_and_lists_what_there_is(self):
         async def test(d):
             await d.press("ctrl+p")
-            await d.pilot.pause(0.5)
+            while "Findings" not in d.text():  # it searches in threads of its own
+                await d.pilot.pause(0.02)
             return d.text()
 
         assert "Findings" in drive(test, played_s=ALARM_S)
