@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loramon.detectors import TICK_DETECTORS
-from loramon.detectors.base import TickDetector, TickView
+from loramon.detectors.base import Patient, TickDetector, Ticks, TickView
 from loramon.detectors.hang_start import StartWatch
 from loramon.events import End, Failure, Told
 from loramon.readings import Readings
@@ -27,8 +30,13 @@ MAX_STRIDE_S = 32
 """The first `FINE_TICKS` whole seconds of a run are ticked one by one; at twice the age half as often, down to every
 `MAX_STRIDE_S`: a slow-down of an hours-old run need not be told to the second, and a week is read in bulk too."""
 
+MAX_DUE = 512
+"""Ticks that are laid out at once."""
+
 MAX_BEYOND_S = 6 * 3600.0
 """So long readings that go on behind a log's last step are looked at."""
+
+T = TypeVar("T")
 
 
 class Ticker:
@@ -37,6 +45,7 @@ class Ticker:
     def __init__(self, run: Run, readings: Readings, switches: Switches, tell: Callable[[Told], None]) -> None:
         self._run, self._readings, self._switches, self._tell = run, readings, switches, tell
         self._detectors: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in switches.slow]
+        self._patient: dict[str, Patient] = {d.name: d for d in self._detectors if isinstance(d, Patient)}
         self._next_s: float | None = None
         self._first_s = 0.0
         self._start = StartWatch()
@@ -107,30 +116,62 @@ class Ticker:
             return
         about = self._about()
         while self._next_s <= end_s:
-            self._tick(self._next_s, about)
-            age = self._next_s - self._first_s
-            stride = min(1 << (int(age) // FINE_TICKS).bit_length(), MAX_STRIDE_S)
-            # a clock that jumped by years must not be ticked through: the longer the silence, the coarser
-            known = int(np.searchsorted(times, self._next_s - TICK_LAG_S, "right"))
-            silent_s = self._next_s - float(times[max(known, 1) - 1])
-            self._next_s += max(stride, silent_s // FINE_TICKS)
+            self._ask(*self._due(self._next_s, end_s), about)
 
-    def _tick(self, t_s: float, about: TickView) -> None:
-        view = self._view(t_s - TICK_LAG_S, about)
-        for detector in tuple(self._detectors):
-            if (view.gpu_t_s is None and detector.needs == "gpu") or (view.host_t_s is None and detector.needs == "host"):
-                continue
-            began_s = self._switches.begin()
-            try:
-                tellings = detector.tick(t_s, view)
-            except Exception as error:
-                self._detectors.remove(detector)
-                raised(self._run, detector.name, error)
-                continue
-            if began_s is not None and self._switches.overran(self._run, detector.name, began_s):
-                self._detectors.remove(detector)
-            for told in tellings:
-                self._tell(told)
+    def _due(self, next_s: float, end_s: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The next ticks, of one stride, up to this second or the first one behind a long silence; and how many steps each
+        of them sees."""
+        times = self._run.tick_t_s.view
+        age_s = next_s - self._first_s
+        doubled = (int(age_s) // FINE_TICKS).bit_length()
+        stride_s = float(min(1 << doubled, MAX_STRIDE_S))
+        last_s = end_s if stride_s == MAX_STRIDE_S else min(end_s, self._first_s + (FINE_TICKS << doubled) - 0.5)
+        t_s = np.full(min(MAX_DUE, max(1, int((last_s - next_s) / stride_s) + 1)), stride_s)
+        t_s[0] = next_s
+        np.add.accumulate(t_s, out=t_s)  # one by one, as a clock does
+        seen: NDArray[np.int64] = np.searchsorted(times, t_s - TICK_LAG_S, "right")
+        # a clock that jumped by years must not be ticked through: the longer the silence, the coarser
+        coarse_s = (t_s - times[np.maximum(seen, 1) - 1]) // FINE_TICKS
+        coarser = coarse_s > stride_s
+        n = int(coarser.argmax()) + 1 if coarser.any() else len(t_s)
+        self._next_s = float(t_s[n - 1]) + max(stride_s, float(coarse_s[n - 1]))
+        return t_s[:n], seen[:n]
+
+    def _ask(self, t_s: NDArray[np.float64], n_rows: NDArray[np.int64], about: TickView) -> None:
+        """Asks the detectors at these ticks, those that are patient only where they have to be."""
+        ticks = Ticks(t_s, t_s - TICK_LAG_S, n_rows, self._view(float(t_s[-1]) - TICK_LAG_S, about))
+        kinds = {"gpu": ticks.view.gpu_t_s is not None, "host": ticks.view.host_t_s is not None, None: True}
+        next_of = {d: self._next_of(d, ticks, 0) for d in tuple(self._detectors) if kinds[d.needs]}
+        while next_of and (at := min(next_of.values())) < len(t_s):
+            view = ticks.view if at == len(t_s) - 1 else self._view(float(t_s[at]) - TICK_LAG_S, about)
+            for detector in [d for d, i in next_of.items() if i == at]:
+                for told in self._guarded(detector, partial(detector.tick, float(t_s[at]), view)) or ():
+                    self._tell(told)
+                if detector in self._detectors:
+                    next_of[detector] = self._next_of(detector, ticks, at + 1)
+                else:
+                    del next_of[detector]
+
+    def _next_of(self, detector: TickDetector, ticks: Ticks, at: int) -> int:
+        """The tick from number `at` on at which this detector is asked next."""
+        patient = self._patient.get(detector.name)
+        if patient is None or self._readings.n or at == len(ticks.t_s):
+            return at
+        found = self._guarded(detector, partial(patient.pass_over, ticks, at))
+        return len(ticks.t_s) if found is None else found
+
+    def _guarded(self, detector: TickDetector, act: Callable[[], T]) -> T | None:
+        """What a detector answers; one that raises, or takes too long too often, is switched off."""
+        began_s = self._switches.begin()
+        try:
+            answer = act()
+        except Exception as error:
+            self._detectors.remove(detector)
+            raised(self._run, detector.name, error)
+            return None
+        if began_s is not None and self._switches.overran(self._run, detector.name, began_s):
+            self._detectors.remove(detector)
+        return answer
 
     def _about(self) -> TickView:
         """What is known of the run beside its columns; the columns themselves are cut for each tick."""

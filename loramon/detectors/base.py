@@ -3,14 +3,15 @@
 A *series detector* reads one column as a scan: `scan(view, lo, hi)` gets rows lo..hi of `view` as new, carries its own
 state, and may not look beyond the row it tells at. The law every one of them is tested for: any partition of the rows
 into calls gives the same tellings at the same rows. An *event detector* gets the happenings a parser recognised. A
-*tick detector* is asked once for each whole second of run time and reads several sources as they were two seconds before.
+*tick detector* is asked once for each whole second of run time and reads several sources as they were two seconds before;
+a *patient* one passes over the ticks at which it would say nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from loramon.events import Event, LossKind, Progress, Rows, Told
 
@@ -121,3 +122,43 @@ class TickDetector(Protocol):
     needs: Needs
 
     def tick(self, t_s: float, view: TickView) -> list[Told]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Ticks that are due, rising, of a run beside which no reading lies.
+
+    `t_s`: seconds of run time, float64; `as_of_s`: up to when each of them sees the run. `n_rows`: so many steps of
+    `view`, which is that of the last tick, does each see; int64.
+    """
+
+    t_s: NDArray[np.float64]
+    as_of_s: NDArray[np.float64]
+    n_rows: NDArray[np.int64]
+    view: TickView
+
+    def first(self, of: int, asked: NDArray[np.bool_]) -> int:
+        """The first tick from number `of` on that is marked; their number where there is none."""
+        marked = asked[of:]
+        at = int(marked.argmax()) if len(marked) else 0
+        return of + at if len(marked) and marked[at] else len(self.t_s)
+
+    def last_s(self) -> NDArray[np.float64]:
+        """The time of the newest step that each tick sees, -inf where it sees none."""
+        if not len(self.view.step_t_s):
+            return self.t_s - float("inf")
+        found: NDArray[np.float64] = self.view.step_t_s[self.n_rows - (self.n_rows > 0)]
+        found[self.n_rows == 0] = -float("inf")
+        return found
+
+
+@runtime_checkable
+class Patient(TickDetector, Protocol):
+    """Need not be asked at every tick while there are no readings. The law: it tells the same as if it were."""
+
+    def pass_over(self, ticks: Ticks, at: int) -> int:
+        """The first tick from number `at` on at which it is to be asked; their number where there is none.
+
+        At those before it `tick` would have said nothing; what `tick` would have remembered of them is remembered.
+        """
+        ...

@@ -18,7 +18,7 @@ from loramon.detectors.spill_evidence import may_spill
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import Needs, TickView
+    from loramon.detectors.base import Needs, Ticks, TickView
 
 ID = "hang"
 LEAST_S = 60.0
@@ -56,6 +56,11 @@ class Hang:
         self._told_at: float | None = None
         self._before: tuple[float, dict[int, GpuWindow]] = (-1.0, {})
         self._looked_s = 0.0
+
+    def pass_over(self, ticks: Ticks, at: int) -> int:
+        """Up to the next step, where a silence was told; else up to a silence of `LEAST_S`."""
+        last_s = ticks.last_s()
+        return ticks.first(at, ticks.as_of_s - last_s >= LEAST_S if self._told_at is None else last_s > self._told_at)
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""

@@ -9,7 +9,7 @@ from loramon.detectors.gpu_window import pauses
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import Needs, TickView
+    from loramon.detectors.base import Needs, Ticks, TickView
 
 ID = "slow-sampling"
 EVERY_S = 300.0
@@ -27,6 +27,12 @@ class SlowSampling:
     def __init__(self) -> None:
         self._looked_s = -math.inf
         self._told = False
+
+    def pass_over(self, ticks: Ticks, at: int) -> int:
+        """Up to the next look."""
+        if self._told or not len(ticks.view.breaks_t_s):
+            return len(ticks.t_s)
+        return ticks.first(at, (ticks.t_s - self._looked_s >= EVERY_S) & (ticks.n_rows >= MIN_STEPS))
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""

@@ -32,7 +32,7 @@ from loramon.detectors.step_speed import Rung, SlowStretch, StepSpeed
 from loramon.events import Excluded, Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import Needs, TickView
+    from loramon.detectors.base import Needs, Ticks, TickView
 
 CAUSES: tuple[tuple[str, Callable[[Case], Weighed]], ...] = (
     (throttle_thermal.ID, throttle_thermal.weigh), (throttle_power.ID, throttle_power.weigh), (gpu_clock_low.ID, gpu_clock_low.weigh),
@@ -75,6 +75,7 @@ class SlowSteps:
 
     def __init__(self) -> None:
         self._speed = StepSpeed()
+        self._n_cells = 0  # completed up to the tick that comes, while those before it were passed over
         self._begin()
 
     def _begin(self) -> None:
@@ -86,9 +87,24 @@ class SlowSteps:
         self._looked_s, self._wait_s, self._stood_s = -math.inf, 0.0, -math.inf
         self._earlier: tuple[tuple[float, float], dict[int, GpuWindow]] = ((0.0, 0.0), {})
 
+    def pass_over(self, ticks: Ticks, at: int) -> int:
+        """Up to a tick at which the newest steps are slow; none while a slow stretch lasts."""
+        if self._slow is not None or self._speed.is_held or self._told:
+            return at
+        for n_cells in self._speed.read(ticks.view, ticks.n_rows[at:].tolist()):
+            if self._speed.n_launches != self._launch or (n_cells and not ticks.view.ended and self._is_slow()):
+                self._n_cells = n_cells
+                return at
+            at += 1
+        return at
+
+    def _is_slow(self) -> bool:
+        return self._speed.slow(CAUSE_RUNGS) is not None or self._speed.slow(PLAIN_RUNGS, STEADY) is not None
+
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""
-        n_cells = self._speed.take(view)
+        n_cells = self._n_cells + self._speed.take(view)
+        self._n_cells = 0
         if self._speed.n_launches != self._launch:
             self._begin()  # what was told of the earlier one stands
         if not len(view.step) or view.ended:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,6 +73,14 @@ class _Cell(NamedTuple):
     n_steps: int
 
 
+class _Rows(NamedTuple):
+    """Rows from number `base` on, as lists: few of them are searched three times as fast so as in arrays."""
+
+    base: int
+    steps: list[int]
+    times: list[float]
+
+
 class StepSpeed:
     """Reads the (step, time) pairs of growing views, each once. Depends on their order alone, not on how often it is
     asked. A step or time that goes backwards begins anew: another launch is no measure for this one."""
@@ -101,27 +109,31 @@ class StepSpeed:
 
     def take(self, view: TickView) -> int:
         """Reads what is new in `view`; how many cells it completed."""
-        step, t_s, n = view.step, view.step_t_s, len(view.step)
-        if n == self._n_rows and (n == 0 or (int(step[-1]), float(t_s[-1])) == self._last):
-            return 0
-        self._see_breaks(view.breaks_t_s)
-        lo = self._n_rows
-        if lo and (n < lo or (int(step[lo - 1]), float(t_s[lo - 1])) != self._last):
-            lo = int(np.searchsorted(t_s, self._last[1], side="right"))  # the run was taken back
+        return next(self.read(view, (len(view.step),)))
+
+    def read(self, view: TickView, n_rows: Sequence[int]) -> Iterator[int]:
+        """Reads what is new of `view` up to each of these rows in turn: how many cells that completed. What is not asked
+        for is not read."""
+        step, t_s, lo, hi = view.step, view.step_t_s, self._n_rows, n_rows[-1]
+        if lo and (n_rows[0] < lo or (int(step[lo - 1]), float(t_s[lo - 1])) != self._last):
+            self._n_rows = lo = int(np.searchsorted(t_s[: n_rows[0]], self._last[1], side="right"))  # the run was taken back
             self._begin()
-        n_closed = 0
-        at = lo
-        falls = _falls(step, t_s, lo, n)
-        for cut in (*falls, n):
-            if self._start < 0 and at < cut:
-                self._open(step, t_s, at)
-            n_closed += self._close_cells(step, t_s, cut)
-            if cut < n:
-                self._begin()
-            at = cut
-        self._n_rows = n
-        self._last = (int(step[-1]), float(t_s[-1])) if n else (0, 0.0)
-        return n_closed
+        if hi > lo:
+            self._see_breaks(view.breaks_t_s)
+        falls = _falls(step, t_s, lo, hi)
+        base = min(lo, self._start) if self._start >= 0 else lo
+        rows = _Rows(base, step[base:hi].tolist(), t_s[base:hi].tolist())
+        for n in n_rows:
+            n_closed = 0
+            if n > self._n_rows:
+                at, self._n_rows = self._n_rows, n
+                while falls and falls[0] < n:
+                    n_closed += self._close_cells(rows, at, falls[0])
+                    self._begin()
+                    at = falls.pop(0)
+                n_closed += self._close_cells(rows, at, n)
+                self._last = rows.steps[n - 1 - base], rows.times[n - 1 - base]
+            yield n_closed
 
     def _see_breaks(self, breaks_t_s: Sequence[float]) -> None:
         if len(breaks_t_s) > self._n_breaks:
@@ -129,36 +141,30 @@ class StepSpeed:
                 insort(self._breaks, float(t))
         self._n_breaks = len(breaks_t_s)
 
-    def _open(self, step: NDArray[np.int64], t_s: NDArray[np.float64], row: int) -> None:
-        self._start = row
-        self._first_step = int(step[row])
-
-    def _close_cells(self, step: NDArray[np.int64], t_s: NDArray[np.float64], hi: int) -> int:
-        """Completes the cells that lie in rows up to `hi`, which rise from the open cell's start on."""
-        n_closed, s = 0, self._start
-        if s < 0:
-            return 0
-        if self.first_s is None:
-            s = self._start = self._start + int(
-                np.searchsorted(step[s:hi], (self._first_step or 0) + WARM_UP_STEPS, side="left")
-            )
-            if s >= hi:
-                self._start = hi - 1
+    def _close_cells(self, rows: _Rows, lo: int, hi: int) -> int:
+        """Completes the cells that lie in rows up to `hi`, which rise from the open cell's start on; `lo`: the first new one."""
+        base, steps, times = rows
+        if self._start < 0:
+            if lo >= hi:
                 return 0
-            self.first_s = float(t_s[s])
-        # a tick brings few rows: lists are searched three times as fast as short arrays
-        first, times, steps = s, t_s[s:hi].tolist(), step[s:hi].tolist()
-        s, n = 0, len(times)
-        newest_s = times[-1]
+            self._start, self._first_step = lo, steps[lo - base]
+        s, n, n_closed = self._start - base, hi - base, 0
+        if self.first_s is None:
+            s = bisect_left(steps, (self._first_step or 0) + WARM_UP_STEPS, s, n)
+            self._start = min(s, n - 1) + base
+            if s >= n:
+                return 0
+            self.first_s = times[s]
+        newest_s = times[n - 1]
         while s < n - 1:
             start_s = times[s]
             if newest_s < start_s + CELL_S - self._piece_s and not self._breaks:
                 break
             while self._breaks and self._breaks[0] < start_s:
                 self._breaks.pop(0)
-            end = bisect_left(times, start_s + CELL_S - self._piece_s, s + 1)
+            end = bisect_left(times, start_s + CELL_S - self._piece_s, s + 1, n)
             if self._breaks and self._breaks[0] < (newest_s if end >= n else times[end]):
-                before = bisect_right(times, self._breaks[0], s) - 1
+                before = bisect_right(times, self._breaks[0], s, n) - 1
                 self._add_piece(steps, times, s, before)
                 s = before + 1
                 continue
@@ -167,7 +173,7 @@ class StepSpeed:
             self._add_piece(steps, times, s, end)
             n_closed += self._close()
             s = end
-        self._start = first + s
+        self._start = base + s
         return n_closed
 
     def _add_piece(self, steps: Sequence[int], times: Sequence[float], a: int, b: int) -> None:
@@ -210,11 +216,12 @@ class StepSpeed:
         stalls (a file system, another job), not a pace.
         """
         floor = self._floor()
-        least = floor if math.isfinite(floor) else min((c.ln_sec for c in self._recent), default=0.0)
-        if self._old:
-            least = max(floor, min(least, self._old[0]))
+        recent = sorted([c[0] for c in self._recent])
+        if len(recent) < FEWEST_CELLS:
+            return None
+        least = floor if floor > -math.inf else min(recent[0], self._old[0]) if self._old else recent[0]
         # whatever the rung, three of its cells lie above what the baseline cannot lie below: most ticks end here
-        if sum(1 for c in self._recent if c.ln_sec >= least + STILL_SLOW) < FEWEST_CELLS:
+        if recent[-FEWEST_CELLS] < least + STILL_SLOW:
             return None
         for rung in rungs:
             k = self._cells_spanning(rung.n_cells, rung.span_s)

@@ -14,7 +14,7 @@ import numpy as np
 from loramon.events import Told
 
 if TYPE_CHECKING:
-    from loramon.detectors.base import Needs, TickView
+    from loramon.detectors.base import Needs, Ticks, TickView
 
 ID = "time-limit-ahead"
 EVERY_S = 60.0
@@ -36,6 +36,12 @@ class TimeLimitAhead:
     def __init__(self) -> None:
         self._looked_s = -math.inf
         self._told = False
+
+    def pass_over(self, ticks: Ticks, at: int) -> int:
+        """Up to the next look, where a limit is known."""
+        if "time_limit_end_s" not in ticks.view.facts:
+            return len(ticks.t_s)
+        return ticks.first(at, (ticks.t_s - self._looked_s >= EVERY_S) & (ticks.n_rows >= MIN_STEPS))
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""
