@@ -56,13 +56,14 @@ def train(settings: Settings) -> int:
 
     from .job import Job
     from .loop import fit
+    from .signals import say
 
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
     os.makedirs(settings.save.folder, exist_ok=True)
     job = Job(settings)
-    s, base, report, say = settings, job.base, job.report, job.signals.say
+    s, base, report = settings, job.base, job.report
     n_parameters = sum(p.numel() for group in job.optimizer.param_groups for p in group["params"])
     say("start", architecture=base.family, prediction_type=base.prediction_type, device=job.device.type, torch=torch.__version__)
     say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=n_parameters)
@@ -78,7 +79,7 @@ def train(settings: Settings) -> int:
     if job.step:
         say("resumed", step=job.step)
     model = {"architecture": base.family, "prediction_type": base.prediction_type}
-    manifest = {"settings": asdict(s), "data": asdict(report), "model": model}
+    manifest = {"settings": s, "data": asdict(report), "model": model}
     job.signals.manifest({**manifest, "status": None})
     try:
         status = fit(job)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
-from .files import write_tensors
 from .images import Picture
 from .model import Base, Conditioning
-from .settings import Data, Settings, SettingsError
+from .settings import Settings, SettingsError
+from .weights import write_bytes
 
 Cache = dict[tuple[Picture, bool], torch.Tensor | str]
 """Moments of the latents of an image, or of its mirror image: themselves, or the file that holds them."""
@@ -67,11 +67,11 @@ class Steps(torch.utils.data.Dataset[list[Batch]]):
         return Batch(torch.stack(images), captions, torch.tensor([picture.sizes() for picture in pictures], dtype=torch.float32))
 
     def _image(self, picture: Picture, flip: bool) -> torch.Tensor:
-        cached = self.cache[picture, flip] if self.cache else pixels_of(picture, flip)
+        cached = self.cache[picture, flip] if self.cache else picture.pixels(flip)
         return load_file(cached)["moments"] if isinstance(cached, str) else cached
 
 
-def caption_of(caption: str, data: Data, rng: random.Random | None = None) -> str:
+def caption_of(caption: str, data: Settings, rng: random.Random | None = None) -> str:
     """The caption as this step uses it: tags shuffled, the trigger words first, or dropped; without `rng` as it is."""
     if rng and data.caption_dropout and rng.random() < data.caption_dropout:
         return ""
@@ -80,14 +80,6 @@ def caption_of(caption: str, data: Data, rng: random.Random | None = None) -> st
         rng.shuffle(tags)
         caption = ", ".join(tags)
     return ", ".join(part for part in (data.trigger, caption) if part)
-
-
-def pixels_of(picture: Picture, flip: bool) -> torch.Tensor:
-    """The image as trained (3, height, width), values -1 to 1."""
-    image = picture.fitted()
-    data = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width, 3).permute(2, 0, 1)
-    pixels = data.to(torch.float32) / 127.5 - 1
-    return pixels.flip(-1) if flip else pixels
 
 
 def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Cache:
@@ -103,19 +95,19 @@ def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Ca
         made_of = f"{model} {os.stat(model).st_mtime_ns} {picture.path} {image.st_size} {image.st_mtime_ns} {picture.bucket} {flip}"
         path = os.path.join(data.folder, ".latents", f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.safetensors")
         if data.cache_latents == "memory" or not os.path.exists(path):
-            moments = base.moments(pixels_of(picture, flip)[None])[0].cpu()
+            moments = base.moments(picture.pixels(flip)[None])[0].cpu()
             if not bool(torch.isfinite(moments).all()):
                 raise SettingsError(f"NaN in the latents of {picture.path}: the model's VAE or the image is damaged")
             if data.cache_latents == "disk":
-                write_tensors(path, {"moments": moments}, {"image": os.path.relpath(picture.path, data.folder)})
+                write_bytes(path, save({"moments": moments}, {"image": os.path.relpath(picture.path, data.folder)}))
         cache[picture, flip] = moments if data.cache_latents == "memory" else path
     return cache
 
 
 @torch.no_grad()
-def cache_text(base: Base, pictures: list[Picture], settings: Settings) -> dict[str, Conditioning]:
+def cache_text(base: Base, pictures: list[Picture], data: Settings) -> dict[str, Conditioning]:
     """What the text encoders say of every caption that can occur, the empty one among them where captions are dropped."""
-    captions = {caption_of(p.caption, settings.data) for p in pictures} | ({""} if settings.data.caption_dropout else set())
+    captions = {caption_of(p.caption, data) for p in pictures} | ({""} if data.caption_dropout else set())
     return {c: tuple(t if t is None else t.cpu() for t in base.encode([c])) for c in sorted(captions)}  # type: ignore[misc]
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 from PIL import Image, ImageOps
 
-from .settings import Data, SettingsError
+from .settings import Settings, SettingsError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 Size = tuple[int, int]
@@ -33,9 +34,11 @@ class Picture:
         scale = max(w / width, h / height)
         return [height, width, (round(height * scale) - h) // 2, (round(width * scale) - w) // 2, h, w]
 
-    def fitted(self) -> Image.Image:
-        """The image scaled to cover the bucket and cut in the middle."""
-        return ImageOps.fit(opened(self.path), self.bucket, Image.Resampling.LANCZOS)
+    def pixels(self, flip: bool) -> torch.Tensor:
+        """The image scaled to cover the bucket and cut in the middle: (3, height, width), values -1 to 1; mirrored with `flip`."""
+        image = ImageOps.fit(opened(self.path), self.bucket, Image.Resampling.LANCZOS)
+        pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
+        return pixels.flip(-1) if flip else pixels
 
 
 @dataclass(frozen=True)
@@ -81,40 +84,36 @@ def opened(path: str) -> Image.Image:
         return image.convert("RGB")
 
 
-def scan(data: Data, resolution: int) -> tuple[list[Picture], Report]:
+def scan(data: Settings, resolution: int) -> tuple[list[Picture], Report]:
     """Every readable image of the folder and of its subfolders `N_name`. Raises SettingsError where there is none.
 
     `10_cat girl` is ten repeats of images called "cat girl" where they have no caption; other folders are no data.
     """
-    if not os.path.isdir(data.folder):
-        raise SettingsError(f"data.folder = {data.folder} is no folder")
-    named = [(name, re.fullmatch(r"([1-9]\d*)_(.+)", name)) for name in sorted(os.listdir(data.folder))]
-    folders = [(data.folder, 1, ""), *((os.path.join(data.folder, name), int(m[1]), m[2]) for name, m in named if m)]
-    found = [(os.path.join(folder, f), repeats, name) for folder, repeats, name in folders if os.path.isdir(folder)
-             for f in sorted(os.listdir(folder)) if f.lower().endswith(SUFFIXES)]  # fmt: skip
+    root = Path(data.folder)
+    if not root.is_dir():
+        raise SettingsError(f"data.folder = {root} is no folder")
     sizes = bucket_sizes(resolution, data.bucket_step) if data.buckets else [(resolution, resolution)]
     pictures, broken, errors, n_bare = [], [], [], 0
-    for path, repeats, name in found:
-        try:
-            size = opened(path).size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            broken.append(os.path.relpath(path, data.folder))
+    for path in sorted(root.glob("*")) + sorted(root.glob("*/*")):
+        folder = path.relative_to(root).parent.name
+        match = re.fullmatch(r"([1-9]\d*)_(.+)", folder)
+        if path.suffix.lower() not in SUFFIXES or (folder and not match):
             continue
-        caption = _caption(os.path.splitext(path)[0] + data.caption_extension)
-        n_bare += caption is None
+        repeats, caption = (int(match[1]), match[2]) if match else (1, "")
+        try:
+            size = opened(str(path)).size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            broken.append(str(path.relative_to(root)))
+            continue
+        try:
+            caption = " ".join(Path(f"{path.with_suffix('')}{data.caption_extension}").read_text("utf-8-sig", "replace").split())
+        except FileNotFoundError:
+            n_bare += 1
         bucket, error = bucket_of(size, sizes)
         errors.append(error)
-        pictures.append(Picture(path, name if caption is None else caption, repeats, size, bucket))
+        pictures.append(Picture(str(path), caption, repeats, size, bucket))
     if not pictures:
         why = f"none of its {len(broken)} images can be read" if broken else f"no images ({', '.join(SUFFIXES)}) in it or in subfolders N_name"
-        raise SettingsError(f"data.folder = {data.folder}: {why}")
+        raise SettingsError(f"data.folder = {root}: {why}")
     counts = Counter("{}x{}".format(*p.bucket) for p in pictures for _ in range(p.repeats))
     return pictures, Report(len(pictures), counts.total(), n_bare, tuple(broken), dict(counts), math.fsum(errors) / len(errors))
-
-
-def _caption(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            return " ".join(file.read().split())
-    except FileNotFoundError:
-        return None

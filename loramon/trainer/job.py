@@ -13,16 +13,18 @@ from collections import Counter
 from typing import Any
 
 import torch
+from diffusers.optimization import get_scheduler
 
-from . import optimizer as optimizers
-from . import weights
+from . import optimizer, weights
 from .data import Steps, cache_latents, cache_text
-from .files import write_bytes
-from .health import Health
+from .healing import Health
 from .images import scan
 from .model import load
 from .settings import Settings, SettingsError
-from .signals import Signals, line
+from .signals import Signals, say
+
+COUNTS, STATEFUL = ("step", "pieces", "n_healed", "healed_to"), ("optimizer", "schedule", "scaler", "health")
+"""Attributes of a job that a checkpoint holds, beside the LoRA."""
 
 
 class Job:
@@ -35,51 +37,56 @@ class Job:
 
     def __init__(self, settings: Settings) -> None:
         """Loads the model, reads the images, fills the caches, finds the checkpoint to go on from. Raises SettingsError."""
-        self.settings, self.folder, wanted = settings, settings.save.folder, settings.train
-        self.step, self.n_healed, self.healed_to, self.pieces = 0, 0, 0, settings.data.batch_size
-        if wanted.device == "cuda" and not torch.cuda.is_available():
-            raise SettingsError(f'train.device = "cuda", but torch {torch.__version__} sees no GPU')
-        self.device = torch.device("cuda" if torch.cuda.is_available() and wanted.device != "cpu" else "cpu")
-        if wanted.mixed_precision == "auto":
-            wanted.mixed_precision = "no" if self.device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-        if wanted.mixed_precision == "fp16" and self.device.type == "cpu":
-            raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
-        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
-        print(line("loading", model=settings.model.path), flush=True)
-        self.base = base = load(settings.model, self.dtype)
-        self.resolution = settings.data.resolution or base.resolution
-        self.pictures, self.report = scan(settings.data, self.resolution)
+        s, self.settings, self.folder = settings, settings, settings.save.folder
+        self.step, self.n_healed, self.healed_to, self.pieces = 0, 0, 0, s.data.batch_size
+        self.device, self.dtype = _place(s.train)
+        say("loading", model=s.model.path)
+        self.base = base = load(s.model, self.dtype)
+        self.resolution = s.data.resolution or base.resolution
+        self.pictures, self.report = scan(s.data, self.resolution)
 
-        torch.manual_seed(wanted.seed)
-        self.parts = weights.add(base, settings.lora)
-        if wanted.gradient_checkpointing:
-            checkpoint_gradients(self.parts)
-        self.optimizer = optimizers.make(settings, self.parts)
+        torch.manual_seed(s.train.seed)
+        self.parts = weights.add(base, s.lora)
+        if s.train.gradient_checkpointing:
+            self.checkpoint_gradients()
+        self.optimizer = optimizer.make(s, self.parts)
         self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
-        self.schedule = optimizers.schedule(settings.scheduler, self.optimizer, wanted.steps)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=wanted.mixed_precision == "fp16")
-        self.health = Health(settings.heal.window, settings.heal.factor)
+        self.schedule = get_scheduler(s.scheduler.name, self.optimizer, num_warmup_steps=s.scheduler.warmup_steps,
+                                      num_training_steps=s.train.steps, num_cycles=s.scheduler.cycles, power=s.scheduler.power)  # fmt: skip
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.health = Health(s.heal.window, s.heal.factor)
 
         for part in (base.unet, base.vae, *base.text_encoders):
             part.to(self.device)
-        print(line("caching", latents=settings.data.cache_latents, text=settings.data.cache_text, images=self.report.n_images), flush=True)
-        self.steps = Steps(settings, self.pictures, cache_latents(base, self.pictures, settings))
-        self.text = cache_text(base, self.pictures, settings) if settings.data.cache_text == "yes" else None
+        say("caching", latents=s.data.cache_latents, text=s.data.cache_text, images=len(self.pictures))
+        self.steps = Steps(s, self.pictures, cache_latents(base, self.pictures, s))
+        self.text = cache_text(base, self.pictures, s.data) if s.data.cache_text == "yes" else None
         for part in ([base.vae] if self.steps.cache else []) + ([] if self.text is None else base.text_encoders):
-            part.to("cpu" if settings.sample.every else "meta")  # without samples nobody needs them any more
-        self.signals = Signals(self.folder, settings.save.name, wanted.steps, self.steps.per_epoch)
-        if settings.save.resume:
-            newest = next((path for _, path in self.checkpoints()), None) if settings.save.resume == "latest" else settings.save.resume
+            part.to("cpu" if s.sample.every else "meta")  # without samples nobody needs them any more
+        self.signals = Signals(self.folder, s.save.name, s.train.steps, self.steps.per_epoch)
+        if s.save.resume:
+            newest = next((path for _, path in self.checkpoints()), None) if s.save.resume == "latest" else s.save.resume
             if newest is None:
-                raise SettingsError(f'save.resume = "latest", but {self.folder} holds no checkpoint of {settings.save.name}')
-            self.restore(read_state(newest))
+                raise SettingsError(f'save.resume = "latest", but {self.folder} holds no checkpoint of {s.save.name}')
+            self.restore(self.read_state(newest))
             self.set_rates()  # a rate that was changed since holds from here on
             self.signals.back_to(self.step)
-        self.initial = copy.deepcopy(self.state()) if settings.heal.on else None  # where no checkpoint is good
+        self.initial = copy.deepcopy(self.state()) if s.heal.on else {}  # where no checkpoint is good
 
     def autocast(self) -> torch.autocast:
         """In which the model computes."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def failed(self, why: str) -> int:
+        """Says so; what was saved before stays. The exit status."""
+        say("failed", why, step=self.step)
+        return 1
+
+    def checkpoint_gradients(self) -> None:
+        """From here on activations are computed again in the backward pass rather than kept."""
+        self.settings.train.gradient_checkpointing = True
+        for name, part in self.parts.items():
+            part.enable_gradient_checkpointing() if name == "unet" else part.gradient_checkpointing_enable({"use_reentrant": False})
 
     def identity(self) -> dict[str, Any]:
         """What must be as it was, for a training to go on where it stopped."""
@@ -94,23 +101,23 @@ class Job:
     def state(self) -> dict[str, Any]:
         """Everything that a training needs to go on exactly from here; order of data and random numbers follow from the step."""
         return {
-            "step": self.step, "lora": weights.tensors(self.parts), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(), "pieces": self.pieces, "n_healed": self.n_healed, "healed_to": self.healed_to,
-            "health": self.health.state(), "identity": self.identity(), "is_good": self.health.is_good,
+            "identity": self.identity(), "is_good": self.health.is_good, "lora": weights.tensors(self.parts),
+            **{name: getattr(self, name) for name in COUNTS}, **{name: getattr(self, name).state_dict() for name in STATEFUL},
         }  # fmt: skip
 
+    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
         """Goes to where `state` was taken. Raises SettingsError where it is another training's."""
         for key, now in self.identity().items():
             if (was := state["identity"].get(key)) != now:
                 what = "other images" if key == "images" else f"{key} = {was!r}, not {now!r}"
                 raise SettingsError(f"cannot go on from this checkpoint: it was made with {what}")
-        weights.put(self.parts, state["lora"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.health.restore(state["health"])
-        self.step, self.pieces, self.n_healed, self.healed_to = (state[key] for key in ("step", "pieces", "n_healed", "healed_to"))
+        for key, parameter in weights.trainable(self.parts).items():
+            parameter.copy_(state["lora"][key])
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(state[name])
+        for name in COUNTS:
+            setattr(self, name, state[name])
 
     def set_rates(self) -> None:
         """Learning rates of this step: the settings', lowered by `heal.lr_factor` for each time that was healed."""
@@ -124,59 +131,56 @@ class Job:
         folders = map(os.path.dirname, glob.glob(os.path.join(start + "[0-9]" * 8, "state.pt")))
         return sorted(((int(folder[-8:]), folder) for folder in folders), reverse=True)
 
+    @staticmethod
+    def read_state(folder: str) -> dict[str, Any]:
+        """The state that a checkpoint's folder holds. Raises SettingsError."""
+        try:
+            return dict(torch.load(os.path.join(folder, "state.pt"), weights_only=True))
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise SettingsError(f"{folder} is no checkpoint of this trainer: {str(error).splitlines()[0]}") from None
+
     def save(self) -> bool:
         """Writes a checkpoint, then removes the oldest beyond `save.keep`; False, with a line, where it could not."""
-        wanted, state = self.settings.save, self.state()
+        wanted, heals, state, buffer = self.settings.save, self.settings.heal, self.state(), io.BytesIO()
         path = os.path.join(self.folder, f"{wanted.name}-step{self.step:08d}")
-        if not all(bool(torch.isfinite(t).all()) for t in state["lora"].values()):
-            self.signals.say("not-saved", "the weights are not finite", step=self.step)
-            return False
         try:
-            buffer = io.BytesIO()
+            if weights.fault(state["lora"]) == weights.NOT_FINITE:
+                raise ValueError(weights.NOT_FINITE)
             torch.save(state, buffer)
-            write_bytes(os.path.join(path, "state.pt"), buffer.getbuffer())
-        except OSError as error:
-            self.signals.say("not-saved", f"{error.strerror}; what was saved before is kept", step=self.step, path=path)
+            weights.write_bytes(os.path.join(path, "state.pt"), buffer.getbuffer())
+        except (ValueError, OSError) as error:
+            say("not-saved", f"{_reason(error)}; what was saved before is kept", step=self.step, path=path)
             shutil.rmtree(path, ignore_errors=True)
             return False
-        self.write_lora(os.path.join(path, f"{wanted.name}.safetensors"), state["lora"])
-        steps, border = [n for n, _ in self.checkpoints()], self.step - self.settings.heal.window
-        kept = set(steps[: wanted.keep])
-        if self.settings.heal.on:  # healing goes back to the newest from before its window
-            kept |= {n for n in steps if n > border} | set([n for n in steps if n <= border][:1])
-        for n, old in self.checkpoints():
-            if n not in kept:
+        self.write_lora(path)
+        before_window = [old for n, old in self.checkpoints() if n <= self.step - heals.window * heals.on]
+        for _, old in self.checkpoints()[wanted.keep :]:
+            if old in before_window[1:]:  # healing goes back to the newest of them
                 shutil.rmtree(old, ignore_errors=True)
         return True
 
-    def write_lora(self, path: str, lora: weights.Tensors) -> bool:
-        """The LoRA as a file that tools load; False, with a line that says why, where it is none or could not be written."""
-        s, metadata = self.settings, self.metadata()
+    def write_lora(self, folder: str) -> str | None:
+        """The LoRA as files that tools load; None, with a line that says why, where it is none or could not be written."""
+        s, start = self.settings, os.path.join(folder, self.settings.save.name)
+        lora = {key: tensor.to(weights.DTYPES[s.save.dtype]) for key, tensor in weights.tensors(self.parts).items()}
         try:
-            weights.write(path, lora, s.lora.alpha, metadata, s.save.dtype)
-            if s.save.diffusers:
-                weights.write(f"{path.removesuffix('.safetensors')}_diffusers.safetensors", lora, s.lora.alpha, metadata, s.save.dtype, diffusers=True)
+            if why := weights.fault(lora):
+                raise ValueError(why)
+            for ending, form in (("", "kohya"), ("_diffusers", "diffusers"))[: 1 + s.save.diffusers]:
+                weights.write(f"{start}{ending}.safetensors", lora, s.lora.alpha, self.metadata(), form)
         except (ValueError, OSError) as error:
-            self.signals.say("not-saved", getattr(error, "strerror", None) or str(error), step=self.step, path=path)
-            return False
-        self.signals.say("saved", step=self.step, path=path)
-        return True
-
-    def failed(self, why: str) -> int:
-        """Says so; what was saved before stays. The exit status."""
-        self.signals.say("failed", why, step=self.step)
-        return 1
+            say("not-saved", _reason(error), step=self.step, path=f"{start}.safetensors")
+            return None
+        say("saved", step=self.step, path=f"{start}.safetensors")
+        return f"{start}.safetensors"
 
     def metadata(self) -> dict[str, str]:
-        """As sd-scripts writes it (48d368fa train_network.py), so that tools show it, and ModelSpec's lines."""
-        s, family, v = self.settings, self.base.family, "_v" if self.base.prediction_type == "v_prediction" else ""
-        version, architecture = {
-            "sd1": (f"sd_v1{v}", "stable-diffusion-v1"), "sd2": (f"sd_v2{v}", f"stable-diffusion-v2-{'768-v' if v else '512'}"),
-            "sdxl": ("sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
-        }[family]  # fmt: skip
+        """As sd-scripts writes it (48d368fa train_network.py), so that tools show it."""
+        s, v = self.settings, "_v" if self.base.prediction_type == "v_prediction" else ""
+        version = {"sd1": f"sd_v1{v}", "sd2": f"sd_v2{v}", "sdxl": "sdxl_base_v1-0"}[self.base.family]
         tags = Counter(tag.strip() for p in self.pictures for tag in p.caption.split(",") if tag.strip())
         values = {
-            "ss_base_model_version": version, "ss_v2": family == "sd2", "ss_sd_model_name": os.path.basename(s.model.path),
+            "ss_base_model_version": version, "ss_v2": version.startswith("sd_v2"), "ss_sd_model_name": os.path.basename(s.model.path),
             "ss_network_module": "networks.lora", "ss_network_dim": s.lora.rank, "ss_network_alpha": s.lora.alpha, "ss_output_name": s.save.name,
             "ss_learning_rate": s.optimizer.learning_rate, "ss_text_encoder_lr": s.optimizer.text_encoder_lr if s.lora.text_encoder else None,
             "ss_optimizer": s.optimizer.name, "ss_lr_scheduler": s.scheduler.name, "ss_lr_warmup_steps": s.scheduler.warmup_steps,
@@ -187,20 +191,22 @@ class Job:
             "ss_resolution": (self.resolution, self.resolution), "ss_enable_bucket": s.data.buckets, "ss_num_train_images": self.report.n_with_repeats,
             "ss_flip_aug": s.data.flip, "ss_shuffle_caption": s.data.shuffle_caption, "ss_cache_latents": s.data.cache_latents != "no",
             "ss_tag_frequency": json.dumps({os.path.basename(s.data.folder): dict(tags)}),
-            "modelspec.prediction_type": "v" if v else "epsilon", "modelspec.architecture": f"{architecture}/lora",
+            "modelspec.prediction_type": "v" if v else "epsilon",
         }  # fmt: skip
         return {key: str(value) for key, value in values.items()}
 
 
-def read_state(path: str) -> dict[str, Any]:
-    """The state that a checkpoint's folder holds. Raises SettingsError."""
-    try:
-        return dict(torch.load(os.path.join(path, "state.pt"), weights_only=True))
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise SettingsError(f"{path} is no checkpoint of this trainer: {str(error).splitlines()[0]}") from None
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
-def checkpoint_gradients(parts: dict[str, Any]) -> None:
-    """Computes activations again in the backward pass rather than keep them."""
-    for name, part in parts.items():
-        part.enable_gradient_checkpointing() if name == "unet" else part.gradient_checkpointing_enable({"use_reentrant": False})
+def _place(wanted: Settings) -> tuple[torch.device, torch.dtype]:
+    """Where and in which numbers `[train]` wants it; "auto" is settled. Raises SettingsError."""
+    if wanted.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(f'train.device = "cuda", but torch {torch.__version__} sees no GPU')
+    device = torch.device("cuda" if torch.cuda.is_available() and wanted.device != "cpu" else "cpu")
+    if wanted.mixed_precision == "auto":
+        wanted.mixed_precision = "no" if device.type == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if wanted.mixed_precision == "fp16" and device.type == "cpu":
+        raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
+    return device, {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]

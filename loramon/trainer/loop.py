@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import signal
 import types
 
@@ -12,14 +11,12 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.training_utils import compute_snr
 
-from . import weights
 from .data import Batch, stream
-from .healing import heal, smaller
-from .health import MAX_SICK_STEPS
+from .healing import MAX_SICK_STEPS, heal, smaller
 from .job import Job
 from .optimizer import rates
 from .samples import draw
-from .signals import Stopwatch
+from .signals import Stopwatch, say
 
 
 class Stop:
@@ -39,36 +36,36 @@ class Stop:
 def fit(job: Job) -> int:
     """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
     s, stop, watch = job.settings, Stop(), Stopwatch(job.device)
-    saved_step, batches = job.step, stream(job.steps, job.step, s.train.steps)
+    saved_step, batches, why = job.step, stream(job.steps, job.step, s.train.steps), None
     watch.mark("data")
     while job.step < s.train.steps:
         loss, norm = step(job, next(batches), watch)
         job.step += 1
-        job.signals.step(job.step, loss, norm, rates(job.optimizer, job.parts), watch.take(), job.device)
+        job.signals.step(job.step, loss, norm, rates(job.optimizer, job.parts), watch.take())
         job.schedule.step()
         why = job.health.sickness(loss, norm, job.scaler.is_enabled())
-        if why and s.heal.on:
-            if job.n_healed == s.heal.max_times:
-                return job.failed(f"{why}, and the learning rate was lowered {job.n_healed} times before")
-            saved_step = heal(job, why)
-            batches = stream(job.steps, job.step, s.train.steps)
+        if why and s.heal.on and job.n_healed < s.heal.max_times:
+            heal(job, why)
+            saved_step, batches = job.step, stream(job.steps, job.step, s.train.steps)
             continue
+        if why and s.heal.on:
+            return job.failed(f"{why}, and the learning rate was lowered {job.n_healed} times before")
         if job.health.n_sick == MAX_SICK_STEPS:
             return job.failed(f"{why} for {MAX_SICK_STEPS} steps; lower optimizer.learning_rate, or set heal.on = true")
         if stop.signal or (s.save.every and job.step % s.save.every == 0 and job.step < s.train.steps):
             saved_step = job.step if job.save() else saved_step
         if stop.signal:
-            job.signals.say("interrupted", signal=signal.Signals(stop.signal).name, step=job.step, saved_step=saved_step)
+            say("interrupted", signal=signal.Signals(stop.signal).name, step=job.step, saved_step=saved_step)
             return 128 + stop.signal if saved_step == job.step else 1
         if s.sample.every and job.step % s.sample.every == 0:
             draw(job, stop)
         watch.mark("optimizer")
         watch.take()
     job.save()
-    path = os.path.join(job.folder, f"{s.save.name}.safetensors")
-    if not job.write_lora(path, weights.tensors(job.parts)):
+    path = job.write_lora(job.folder)
+    if path is None:
         return job.failed("the trained LoRA could not be saved")
-    job.signals.say("done", step=job.step, path=path)
+    say("done", step=job.step, path=path)
     return 0
 
 
@@ -77,7 +74,7 @@ def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float
     watch.mark("data")
     while True:
         try:
-            loss = gradients(job, batches, watch)
+            total = gradients(job, batches, watch)
             break
         except torch.OutOfMemoryError:
             if not (job.settings.heal.on and smaller(job)):
@@ -86,7 +83,8 @@ def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float
         torch.cuda.empty_cache()
     trained = [p for group in job.optimizer.param_groups for p in group["params"]]
     job.scaler.unscale_(job.optimizer)
-    norm = float(torch.nn.utils.clip_grad_norm_(trained, job.settings.train.max_grad_norm or math.inf))
+    clipped = torch.nn.utils.clip_grad_norm_(trained, job.settings.train.max_grad_norm or math.inf)
+    loss, norm = torch.stack((total, clipped)).tolist()  # the one time that a step waits for the GPU
     if job.scaler.is_enabled() or (math.isfinite(norm) and math.isfinite(loss)):  # the scaler looks for itself
         job.scaler.step(job.optimizer)
     job.scaler.update()
@@ -95,28 +93,29 @@ def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float
     return loss, norm
 
 
-def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> float:
+def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> torch.Tensor:
     """The gradient of the mean loss over all images of the step; returns that loss.
 
     Each step has random numbers of its own, and they are drawn for whole batches: they depend neither on what ran
     before nor on the size of the pieces.
     """
-    torch.manual_seed(int.from_bytes(hashlib.blake2b(f"{job.settings.train.seed}/{job.step}".encode(), digest_size=8).digest(), "big") >> 1)
+    seed = hashlib.blake2b(f"{job.settings.train.seed}/{job.step}".encode(), digest_size=8).digest()
+    torch.manual_seed(int.from_bytes(seed, "big") >> 1)
     n_images, total = sum(len(b.captions) for b in batches), torch.zeros((), device=job.device)
     for batch in batches:
-        noisy, noise_level, target, weight = noised(job, batch)
+        noisy, level, target, weight = noised(job, batch)
         for at in range(0, len(batch.captions), job.pieces):
             piece = slice(at, at + job.pieces)
             with job.autocast():
                 hidden, added = conditioning(job, batch, piece)
-                predicted = job.base.unet(noisy[piece], noise_level[piece], hidden, added_cond_kwargs=added, return_dict=False)[0]
+                predicted = job.base.unet(noisy[piece], level[piece], hidden, added_cond_kwargs=added, return_dict=False)[0]
             errors = torch.nn.functional.mse_loss(predicted.float(), target[piece].float(), reduction="none").mean((1, 2, 3))
             loss = (errors * weight[piece]).sum() / n_images
             watch.mark("forward")
             job.scaler.scale(loss).backward()
             watch.mark("backward")
             total += loss.detach()
-    return float(total)
+    return total
 
 
 @torch.no_grad()
@@ -142,9 +141,9 @@ def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, di
     """What the U-Net is told of these images: their captions, and for SDXL their sizes."""
     captions = batch.captions[piece]
     with torch.set_grad_enabled(job.settings.lora.text_encoder):
-        told = [job.base.encode(captions)] if job.text is None else [job.text[c] for c in captions]
+        told = [job.base.encode(captions)] if job.text is None else [job.text[caption] for caption in captions]
     hidden = torch.cat([states for states, _ in told]).to(job.device, job.dtype)
-    pooled = [embedding for _, embedding in told if embedding is not None]
-    if not pooled:
+    if job.base.family != "sdxl":
         return hidden, None
-    return hidden, {"text_embeds": torch.cat(pooled).to(job.device, job.dtype), "time_ids": batch.sizes[piece].to(job.device, job.dtype)}
+    pooled = torch.cat([embedding for _, embedding in told]).to(job.device, job.dtype)
+    return hidden, {"text_embeds": pooled, "time_ids": batch.sizes[piece].to(job.device, job.dtype)}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors import SafetensorError, safe_open
+from transformers import CLIPTextConfig
 
-from .settings import Model, SettingsError
+from .settings import Settings, SettingsError
 
 Conditioning = tuple[torch.Tensor, torch.Tensor | None]
 """What the U-Net is told of a prompt: hidden states, and the pooled embedding where the family has one (SDXL)."""
@@ -21,7 +21,7 @@ FIRST_KEYS = {"sdxl": "conditioner.embedders.1.", "sd2": "cond_stage_model.model
 
 @dataclass
 class Base:
-    """A loaded base model; `text_encoders` and `tokenizers` in the order of the pipeline, which makes images with the same parts."""
+    """A loaded base model; the pipeline, which makes images, has the same parts."""
 
     family: str
     prediction_type: str
@@ -30,7 +30,6 @@ class Base:
     unet: UNet2DConditionModel
     vae: AutoencoderKL
     text_encoders: list[Any]
-    tokenizers: list[Any]
 
     @property
     def resolution(self) -> int:
@@ -38,13 +37,10 @@ class Base:
         return 1024 if self.family == "sdxl" else 768 if self.family == "sd2" and self.prediction_type == "v_prediction" else 512
 
     def encode(self, prompts: list[str]) -> Conditioning:
-        """As the family's pipeline does: the last hidden state; SDXL: the last but one of both encoders, side by side."""
-        hidden, is_xl = [], self.family == "sdxl"
-        for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
-            ids = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt").input_ids
-            out = encoder(ids.to(encoder.device), output_hidden_states=is_xl)
-            hidden.append(out.hidden_states[-2] if is_xl else out[0])
-        return torch.cat(hidden, -1), out[0] if is_xl else None  # of the second encoder: its projection
+        """As the family's pipeline does."""
+        device = self.text_encoders[0].device
+        said = self.pipeline.encode_prompt(prompts, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False)
+        return said[0], said[2] if self.family == "sdxl" else None
 
     @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -52,16 +48,19 @@ class Base:
         return torch.cat([self.vae.encode(one[None].to(self.vae.device, self.vae.dtype)).latent_dist.parameters for one in pixels]).float()
 
 
-def load(model: Model, dtype: torch.dtype) -> Base:
+def load(model: Settings, dtype: torch.dtype) -> Base:
     """Everything frozen, on the CPU; U-Net and text encoders in `dtype`, the VAE in float32. Raises SettingsError."""
     if not os.path.exists(model.path):
         raise SettingsError(f"model.path = {model.path} does not exist")
     single = os.path.isfile(model.path)
-    family, declared, where, zero_snr = _header(model.path) if single else _folder(model.path)
+    family, where, told = _header(model.path) if single else _folder(model.path)
     if model.architecture not in ("auto", family):
         raise SettingsError(f'model.architecture = "{model.architecture}", but {where} says {family}')
-    if declared and model.prediction_type not in ("auto", declared):
-        raise SettingsError(f'model.prediction_type = "{model.prediction_type}", but {where} says {declared}: training against it would break the model')
+    predicts, wanted = told["prediction_type"], model.prediction_type
+    if predicts and wanted not in ("auto", predicts):
+        raise SettingsError(f'model.prediction_type = "{wanted}", but {where} says {predicts}: training against it would break the model')
+    if not predicts and wanted == "auto" and family == "sd2":
+        raise SettingsError(f"{where} does not say what it predicts: set model.prediction_type (SD 2 base: epsilon, SD 2 768: v_prediction)")
     kind = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
     options: dict[str, Any] = {"local_files_only": True, "dtype": dtype, **({"config": model.config} if single and model.config else {})}
     options |= {"add_watermarker": False} if family == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
@@ -71,36 +70,29 @@ def load(model: Model, dtype: torch.dtype) -> Base:
         hint = "; give model.config = a diffusers folder of the same family (only configurations and tokenizers are read)"
         why = str(error).strip().splitlines()[0][:200]
         raise SettingsError(f"cannot load {model.path}: {why}{hint if single and not model.config else ''}") from None
-    said = declared if model.prediction_type == "auto" else model.prediction_type
-    if said is None and family == "sd2":
-        raise SettingsError(f"{where} does not say what it predicts: set model.prediction_type (SD 2 base: epsilon, SD 2 768: v_prediction)")
-    prediction = said or pipe.scheduler.config.get("prediction_type") or "epsilon"
-    noise = DDPMScheduler.from_config(pipe.scheduler.config, prediction_type=prediction, **({"rescale_betas_zero_snr": True} if zero_snr else {}))
-    encoders, tokenizers = ([part for name in (kind, f"{kind}_2") if (part := getattr(pipe, name, None))] for kind in ("text_encoder", "tokenizer"))
+    told["prediction_type"] = predicts or (wanted if wanted != "auto" else pipe.scheduler.config.get("prediction_type", "epsilon"))
+    encoders = [pipe.text_encoder, *([pipe.text_encoder_2] if family == "sdxl" else [])]
     for part in (pipe.unet, pipe.vae, *encoders):
         part.requires_grad_(False)
-    return Base(family, prediction, pipe, noise, pipe.unet, pipe.vae.float(), encoders, tokenizers)
+    noise = DDPMScheduler.from_config(pipe.scheduler.config, **told)
+    return Base(family, told["prediction_type"], pipe, noise, pipe.unet, pipe.vae.float(), encoders)
 
 
-def _folder(path: str) -> tuple[str, str | None, str, bool]:
-    """Family, what is predicted where it is told, who tells it, and whether the last noise level is pure noise."""
-
-    def read(name: str) -> dict[str, Any]:
-        try:
-            with open(os.path.join(path, name), encoding="utf-8") as file:
-                return dict(json.load(file))
-        except (OSError, ValueError):
-            raise SettingsError(f"{path} is no diffusers model: {name} is missing or no JSON") from None
-
-    kind = read("model_index.json").get("_class_name", "")
-    if not kind.startswith("StableDiffusion"):
-        raise SettingsError(f"{path} holds a {kind or 'model without a class'}: only Stable Diffusion 1, 2 and XL can be trained")
-    family = "sdxl" if "XL" in kind else "sd2" if read("text_encoder/config.json").get("hidden_size") == 1024 else "sd1"
-    where = os.path.join("scheduler", "scheduler_config.json")
-    return family, read(where).get("prediction_type"), where, False
+def _folder(path: str) -> tuple[str, str, dict[str, Any]]:
+    """Family, who tells it, and what is told of the noise (`prediction_type`: None where it is not told)."""
+    try:
+        kind = DiffusionPipeline.load_config(path)["_class_name"]
+        if kind not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+            raise SettingsError(f"{path} holds a {kind}: only Stable Diffusion 1, 2 and XL can be trained")
+        noise = DDPMScheduler.load_config(path, subfolder="scheduler")
+        width = CLIPTextConfig.from_pretrained(path, subfolder="text_encoder").hidden_size
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(f"{path} is no diffusers model: {str(error).splitlines()[0]}") from None
+    family = "sdxl" if "XL" in kind else "sd2" if width == 1024 else "sd1"
+    return family, os.path.join("scheduler", "scheduler_config.json"), {"prediction_type": noise.get("prediction_type")}
 
 
-def _header(path: str) -> tuple[str, str | None, str, bool]:
+def _header(path: str) -> tuple[str, str, dict[str, Any]]:
     """The same of a single file: ModelSpec metadata, and the marker tensors `v_pred` and `ztsnr` of SDXL models."""
     try:
         with safe_open(path, "pt") as file:
@@ -111,5 +103,6 @@ def _header(path: str) -> tuple[str, str | None, str, bool]:
     if family is None:
         raise SettingsError(f"{path} is no whole model of Stable Diffusion 1, 2 or XL")
     word = metadata.get("modelspec.prediction_type", "")
-    declared = "v_prediction" if "v_pred" in keys or word.startswith("v") else "epsilon" if word.startswith("eps") else None
-    return family, declared, f"the header of {os.path.basename(path)}", "ztsnr" in keys
+    predicts = "v_prediction" if "v_pred" in keys or word.startswith("v") else "epsilon" if word.startswith("eps") else None
+    ends_in_noise = {"rescale_betas_zero_snr": True} if "ztsnr" in keys else {}
+    return family, f"the header of {os.path.basename(path)}", {"prediction_type": predicts, **ends_in_noise}

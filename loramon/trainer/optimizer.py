@@ -1,4 +1,4 @@
-"""Optimizers and learning rate schedules: AdamW is torch's, the others pytorch-optimizer's, schedules are diffusers'."""
+"""The optimizers: AdamW is torch's, the others are pytorch-optimizer's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import pytorch_optimizer
 import torch
-from diffusers.optimization import get_scheduler
 
 from . import weights
-from .settings import Scheduler, Settings, SettingsError, meant
+from .settings import Settings, SettingsError, meant
 
 ADAFACTOR = {"relative_step": False, "scale_parameter": False, "betas": (None, 0.999)}
 """A rate of its own and no momentum: the rate is what the settings say, and the memory is why one takes it."""
@@ -22,8 +21,8 @@ def make(settings: Settings, parts: dict[str, Any]) -> torch.optim.Optimizer:
     groups = [{"params": list(weights.trainable({name: part}).values()), "lr": wanted.learning_rate if name == "unet" else wanted.text_encoder_lr}
               for name, part in parts.items()]  # fmt: skip
     try:
-        names = {"AdamW8bit": "bnb_adamw8bit"}
-        kind: Any = torch.optim.AdamW if wanted.name == "AdamW" else pytorch_optimizer.load_optimizer(names.get(wanted.name, wanted.name.lower()))
+        name = "bnb_adamw8bit" if wanted.name == "AdamW8bit" else wanted.name.lower()
+        kind: Any = torch.optim.AdamW if name == "adamw" else pytorch_optimizer.load_optimizer(name)
     except ImportError as error:
         raise SettingsError(f"optimizer {wanted.name}: {error}; pip install bitsandbytes") from None
     known = inspect.signature(kind).parameters
@@ -37,17 +36,7 @@ def make(settings: Settings, parts: dict[str, Any]) -> torch.optim.Optimizer:
         raise SettingsError(f"optimizer.args do not fit {wanted.name}: {error}") from None
 
 
-def schedule(wanted: Scheduler, optimizer: torch.optim.Optimizer, total: int) -> Any:
-    """The learning rate of each of `total` steps."""
-    return get_scheduler(wanted.name, optimizer, num_warmup_steps=wanted.warmup_steps, num_training_steps=total, num_cycles=wanted.cycles,
-                         power=wanted.power)  # fmt: skip
-
-
 def rates(optimizer: torch.optim.Optimizer, parts: dict[str, Any]) -> dict[str, float]:
     """Learning rates by part; with `d*`, what an optimizer that finds the rate itself makes of it."""
-    found = {}
-    for name, group in zip(parts, optimizer.param_groups, strict=True):
-        found[name] = float(group["lr"])
-        if "d" in group:
-            found[f"d*{name}"] = float(group["d"]) * float(group["lr"])
-    return found
+    found = {name: float(group["lr"]) for name, group in zip(parts, optimizer.param_groups, strict=True)}
+    return found | {f"d*{name}": float(group["d"]) * found[name] for name, group in zip(parts, optimizer.param_groups, strict=True) if "d" in group}

@@ -9,6 +9,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from .job import Job
+from .signals import say
 
 
 def draw(job: Job, stop: Any) -> None:
@@ -37,9 +38,9 @@ def draw(job: Job, stop: Any) -> None:
             path = os.path.join(job.folder, "samples", f"{job.settings.save.name}-step{job.step:08d}-{i}.png")
             os.makedirs(os.path.dirname(path), exist_ok=True)
             image.save(path)
-            job.signals.say("sample", step=job.step, path=path)
+            say("sample", step=job.step, path=path)
     except (RuntimeError, OSError, ValueError) as error:
-        job.signals.say("sample-failed", str(error).splitlines()[0][:200], step=job.step)
+        say("sample-failed", str(error).splitlines()[0][:200], step=job.step)
     for part, home in homes:
         part.to(home)
     job.base.unet.train()

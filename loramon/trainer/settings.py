@@ -11,163 +11,130 @@ import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from copy import copy
+from types import SimpleNamespace
+from typing import Any
 
 STEPS_BY_GOAL = {"character": 5000, "style": 7500, "composition": 9000}
 """The middle of 3000-7000 and of 5000-10000, and the least for compositions, situations and poses."""
 ONE_RATE = ("Prodigy", "DAdaptAdam", "DAdaptLion")
 """Optimizers that find the learning rate themselves: one for all parameters, as a factor of what they find, usually 1."""
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "model": {
+        "path": "",
+        "config": "",  # for a single file: a diffusers folder of the same family; its configurations and tokenizers are read
+        "architecture": ("auto", "sd1", "sd2", "sdxl"),
+        "prediction_type": ("auto", "epsilon", "v_prediction"),
+    },
+    "data": {
+        "folder": "",
+        "resolution": 0,  # 0: that of the family, 512, 768 (SD2 with v-prediction) or 1024
+        "batch_size": 1,
+        "buckets": True,
+        "bucket_step": 64,
+        "flip": False,
+        "caption_extension": ".txt",
+        "trigger": "",
+        "shuffle_caption": False,
+        "caption_dropout": 0.0,
+        "cache_latents": ("memory", "disk", "no"),
+        "cache_text": ("auto", "yes", "no"),
+        "workers": 2,
+    },
+    "lora": {
+        "rank": 16,
+        "alpha": 0.0,  # 0: half the rank
+        "dropout": 0.0,
+        "targets": ("transformer", "attention"),
+        "text_encoder": False,
+    },
+    "optimizer": {
+        "name": ("AdamW", "AdamW8bit", "Lion", "Adafactor", "Prodigy", "DAdaptAdam", "DAdaptLion"),
+        "learning_rate": 0.0,  # 0: 1e-4, 3e-5 for Lion, 1 for those that find it themselves
+        "text_encoder_lr": 0.0,  # 0: the same
+        "weight_decay": 0.01,
+        "args": {},
+    },
+    "scheduler": {
+        "name": ("cosine_with_restarts", "constant", "constant_with_warmup", "linear", "cosine", "polynomial"),
+        "warmup_steps": -1,  # -1: a twentieth of the training
+        "cycles": 3,
+        "power": 1.0,
+    },
+    "train": {
+        "goal": tuple(STEPS_BY_GOAL),
+        "steps": 0,  # 0: by the goal
+        "accumulation": 1,
+        "gradient_checkpointing": False,
+        "mixed_precision": ("auto", "bf16", "fp16", "no"),
+        "max_grad_norm": 1.0,
+        "min_snr_gamma": 0.0,  # 0: off
+        "noise_offset": 0.0,
+        "seed": 42,
+        "device": ("auto", "cpu", "cuda"),
+    },
+    "save": {
+        "folder": "output",
+        "name": "lora",
+        "every": 500,
+        "keep": 3,
+        "dtype": ("fp16", "bf16", "fp32"),
+        "diffusers": False,
+        "resume": "",  # "latest", or a checkpoint's folder
+    },
+    "sample": {"every": 0, "prompts": [], "negative": "", "steps": 20, "guidance": 7.0, "seed": 1},
+    "heal": {
+        "on": False,
+        "lr_factor": 0.5,
+        "max_times": 3,
+        "window": 50,
+        "factor": 1.5,  # diverged: the mean of the last `window` losses is above so many times that of all before, far beyond chance
+    },
+}
+"""Every setting by section. Its default is of its type; of a tuple, which names all choices, the first is the default."""
 AT_LEAST_1 = {"batch_size", "bucket_step", "rank", "steps", "accumulation", "cycles", "keep", "window"}
 BELOW_1 = {"caption_dropout", "dropout", "lr_factor"}
 """Bounds of numbers in any section; every other number is 0 or more."""
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list of texts", dict: "a table"}
+Settings = SimpleNamespace
+"""Sections as attributes, and of each section its settings: `settings.lora.rank`."""
 
 
 class SettingsError(Exception):
     """The settings cannot be used; the message is one line that says why and what to do."""
 
 
-@dataclass
-class Model:
-    path: str = ""
-    config: str = ""  # for a single file: a diffusers folder of the same family; its configurations and tokenizers are read
-    architecture: Literal["auto", "sd1", "sd2", "sdxl"] = "auto"
-    prediction_type: Literal["auto", "epsilon", "v_prediction"] = "auto"
-
-
-@dataclass
-class Data:
-    folder: str = ""
-    resolution: int = 0  # 0: that of the family, 512, 768 (SD2 with v-prediction) or 1024
-    batch_size: int = 1
-    buckets: bool = True
-    bucket_step: int = 64
-    flip: bool = False
-    caption_extension: str = ".txt"
-    trigger: str = ""
-    shuffle_caption: bool = False
-    caption_dropout: float = 0.0
-    cache_latents: Literal["memory", "disk", "no"] = "memory"
-    cache_text: Literal["auto", "yes", "no"] = "auto"
-    workers: int = 2
-
-
-@dataclass
-class Lora:
-    rank: int = 16
-    alpha: float = 0.0  # 0: half the rank
-    dropout: float = 0.0
-    targets: Literal["transformer", "attention"] = "transformer"
-    text_encoder: bool = False
-
-
-@dataclass
-class Optimizer:
-    name: Literal["AdamW", "AdamW8bit", "Lion", "Adafactor", "Prodigy", "DAdaptAdam", "DAdaptLion"] = "AdamW"
-    learning_rate: float = 0.0  # 0: 1e-4, 3e-5 for Lion, 1 for those that find it themselves
-    text_encoder_lr: float = 0.0  # 0: the same
-    weight_decay: float = 0.01
-    args: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Scheduler:
-    name: Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"] = "cosine_with_restarts"
-    warmup_steps: int = -1  # -1: a twentieth of the training
-    cycles: int = 3
-    power: float = 1.0
-
-
-@dataclass
-class Train:
-    goal: Literal["character", "style", "composition"] = "character"
-    steps: int = 0  # 0: by the goal
-    accumulation: int = 1
-    gradient_checkpointing: bool = False
-    mixed_precision: Literal["auto", "bf16", "fp16", "no"] = "auto"
-    max_grad_norm: float = 1.0
-    min_snr_gamma: float = 0.0  # 0: off
-    noise_offset: float = 0.0
-    seed: int = 42
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-
-@dataclass
-class Save:
-    folder: str = "output"
-    name: str = "lora"
-    every: int = 500
-    keep: int = 3
-    dtype: Literal["fp16", "bf16", "fp32"] = "fp16"
-    diffusers: bool = False
-    resume: str = ""  # "latest", or a checkpoint's folder
-
-
-@dataclass
-class Sample:
-    every: int = 0
-    prompts: list[str] = field(default_factory=list)
-    negative: str = ""
-    steps: int = 20
-    guidance: float = 7.0
-    seed: int = 1
-
-
-@dataclass
-class Heal:
-    on: bool = False
-    lr_factor: float = 0.5
-    max_times: int = 3
-    window: int = 50
-    factor: float = 1.5  # diverged: the mean of the last `window` losses is above so many times that of all before, far beyond chance
-
-
-@dataclass
-class Settings:
-    model: Model = field(default_factory=Model)
-    data: Data = field(default_factory=Data)
-    lora: Lora = field(default_factory=Lora)
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    scheduler: Scheduler = field(default_factory=Scheduler)
-    train: Train = field(default_factory=Train)
-    save: Save = field(default_factory=Save)
-    sample: Sample = field(default_factory=Sample)
-    heal: Heal = field(default_factory=Heal)
-
-
 def read(path: str) -> Settings:
     """The settings of a TOML file; paths in it are relative to the file. Raises SettingsError."""
     try:
         with open(path, "rb") as file:
-            table = tomllib.load(file)
+            settings = from_dict(tomllib.load(file))
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML: {error}") from None
-    settings = from_dict(table)
-    home = os.path.dirname(os.path.abspath(path))
-    for part, key in ((settings.model, "path"), (settings.model, "config"), (settings.data, "folder"), (settings.save, "folder"), (settings.save, "resume")):
-        value = getattr(part, key)
+    home, model, save = os.path.dirname(os.path.abspath(path)), settings.model, settings.save
+    for section, key in ((model, "path"), (model, "config"), (settings.data, "folder"), (save, "folder"), (save, "resume")):
+        value = getattr(section, key)
         if value and value != "latest":
-            setattr(part, key, os.path.join(home, os.path.expanduser(value)))
+            setattr(section, key, os.path.join(home, os.path.expanduser(value)))
     return settings
 
 
 def from_dict(table: Mapping[str, Any]) -> Settings:
     """The settings of nested tables, defaults filled in, everything checked that needs no model. Raises SettingsError."""
-    settings = Settings()
-    sections = vars(settings)
-    for name, values in table.items():
-        if name not in sections:
-            raise SettingsError(f"unknown section [{name}]{meant(name, sections)}")
+    firsts = {s: {k: copy(d[0] if isinstance(d, tuple) else d) for k, d in known.items()} for s, known in DEFAULTS.items()}
+    settings = Settings(**{section: Settings(**values) for section, values in firsts.items()})
+    for section, values in table.items():
+        if section not in DEFAULTS:
+            raise SettingsError(f"unknown section [{section}]{meant(section, DEFAULTS)}")
         if not isinstance(values, dict):
-            raise SettingsError(f"[{name}] must be a section, not {values!r}")
-        hints = get_type_hints(type(sections[name]))
+            raise SettingsError(f"[{section}] must be a section, not {values!r}")
         for key, value in values.items():
-            if key not in hints:
-                home = next((other for other, part in sections.items() if hasattr(part, key)), None)
-                raise SettingsError(f"unknown setting {name}.{key}{f'; did you mean {home}.{key}?' if home else meant(key, hints)}")
-            setattr(sections[name], key, _value(f"{name}.{key}", value, hints[key]))
+            if key not in DEFAULTS[section]:
+                home = next((f"; did you mean {other}.{key}?" for other, known in DEFAULTS.items() if key in known), None)
+                raise SettingsError(f"unknown setting {section}.{key}{home or meant(key, DEFAULTS[section])}")
+            setattr(getattr(settings, section), key, _value(f"{section}.{key}", value, DEFAULTS[section][key]))
     _fill(settings)
     _check(settings)
     return settings
@@ -179,17 +146,16 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {next(k for k in known if k.lower() == close[0])}?" if close else f"; known: {', '.join(known)}"
 
 
-def _value(name: str, value: Any, hint: Any) -> Any:
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise SettingsError(f"{name} = {value!r} is not known{meant(str(value), get_args(hint))}")
+def _value(name: str, value: Any, default: Any) -> Any:
+    if isinstance(default, tuple):
+        if value not in default:
+            raise SettingsError(f"{name} = {value!r} is not known{meant(str(value), default)}")
         return value
-    kind = get_origin(hint) or hint
+    kind = type(default)
     if kind is float and type(value) is int:
         value = float(value)
-    if type(value) is not kind or (kind is list and not all(isinstance(v, str) for v in value)):
-        what = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list of texts", dict: "a table"}[kind]
-        raise SettingsError(f"{name} = {value!r} must be {what}")
+    if type(value) is not kind or (kind is list and not all(isinstance(item, str) for item in value)):
+        raise SettingsError(f"{name} = {value!r} must be {KINDS[kind]}")
     return value
 
 
@@ -205,15 +171,11 @@ def _fill(s: Settings) -> None:
 
 
 def _check(s: Settings) -> None:
-    for section, part in vars(s).items():
-        for key, number in vars(part).items():
-            if type(number) not in (int, float):
-                continue
-            least = 1 if key in AT_LEAST_1 else 0
-            if not least <= number < math.inf:
-                raise SettingsError(f"{section}.{key} = {number:g} must be {least} or more")
-            if key in BELOW_1 and number >= 1:
-                raise SettingsError(f"{section}.{key} = {number:g} must be from 0 to below 1")
+    for section, values in vars(s).items():
+        for key, number in vars(values).items():
+            least, below = 1 if key in AT_LEAST_1 else 0, 1 if key in BELOW_1 else math.inf
+            if type(number) in (int, float) and not least <= number < below:
+                raise SettingsError(f"{section}.{key} = {number:g} must be {'from 0 to below 1' if key in BELOW_1 else f'{least} or more'}")
     rates, cached = (s.optimizer.text_encoder_lr, s.optimizer.learning_rate), s.data.cache_text == "yes"
     for is_wrong, why in (
         (not s.model.path, "model.path is missing"),

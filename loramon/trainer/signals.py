@@ -17,9 +17,10 @@ from importlib.metadata import distributions
 from typing import Any
 
 import torch
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-from .files import write_bytes
+from .weights import write_bytes
 
 PACKAGES = ("loramon-tui", "torch", "diffusers", "peft", "transformers", "pytorch-optimizer", "safetensors")
 PARTS = ("data", "forward", "backward", "optimizer")
@@ -49,37 +50,38 @@ class Stopwatch:
 
 
 class Signals:
-    """Where a training's words and figures go. `folder`: of the run."""
+    """Where a training's figures go. `folder`: of the run."""
 
     def __init__(self, folder: str, name: str, total: int, per_epoch: int) -> None:
         self.folder, self.name, self.total, self.per_epoch = folder, name, total, per_epoch
         self._recent: deque[float] = deque(maxlen=min(per_epoch, 1000))
-        self._begun_s, self._n_done, self._redraws = time.monotonic(), 0, sys.stdout.isatty()
+        self._begun_s, self._n_done = time.monotonic(), 0
         self._events = SummaryWriter(os.path.join(folder, "logs", name))
 
-    def say(self, kind: str, text: str = "", /, **values: object) -> None:
-        """A line of its own: `trainer KIND: key=value … text`."""
-        print(("\r\x1b[K" if self._redraws else "") + line(kind, text, **values), flush=True)
-
-    def step(self, step: int, loss: float, norm: float, rates: Mapping[str, float], seconds: Mapping[str, float], device: torch.device) -> None:
+    def step(self, step: int, loss: float, norm: float, rates: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """One finished step (counted from 1). On a terminal, its line stands where the one before stood."""
         self._recent.append(loss)
         self._n_done += 1
-        mean, took_s, elapsed_s = math.fsum(self._recent) / len(self._recent), sum(seconds.values()), time.monotonic() - self._begun_s
+        mean, took_s = math.fsum(self._recent) / len(self._recent), sum(seconds.values())
+        elapsed_s = time.monotonic() - self._begun_s
         text = (
-            f"step {step}/{self.total} loss {loss:.4g} average {mean:.4g} lr {rates.get('d*unet', rates['unet']):.3g} grad_norm {norm:.3g} {took_s:.3f} s "
-            f"({' '.join(f'{k} {v:.3f}' for k, v in seconds.items())}) epoch {-(-step // self.per_epoch)}/{-(-self.total // self.per_epoch)} "
+            f"step {step}/{self.total} loss {loss:.4g} average {mean:.4g} lr {rates.get('d*unet', rates['unet']):.3g} "
+            f"grad_norm {norm:.3g} {took_s:.3f} s ({' '.join(f'{k} {v:.3f}' for k, v in seconds.items())}) "
+            f"epoch {-(-step // self.per_epoch)}/{-(-self.total // self.per_epoch)} "
             f"elapsed {_clock(elapsed_s)} left {_clock(elapsed_s / self._n_done * (self.total - step))}"
         )
-        print(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K" if self._redraws else text, end="" if self._redraws else "\n", flush=True)
+        if sys.stdout.isatty():
+            print(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K", end="", flush=True)
+        else:
+            print(text, flush=True)
         scalars = {"loss/current": loss, "loss/average": mean, "grad_norm": norm, "time/step": took_s}
         scalars |= {f"lr/{name}": rate for name, rate in rates.items()} | {f"time/{part}": value for part, value in seconds.items()}
-        if device.type == "cuda":
-            stats = torch.cuda.memory_stats(device)
+        if torch.cuda.is_initialized():
+            stats = torch.cuda.memory_stats()
             scalars |= {f"memory/{kind}_bytes": stats[f"{kind}_bytes.all.current"] for kind in ("allocated", "reserved")}
             scalars["memory/num_alloc_retries"] = stats["num_alloc_retries"]
-        for tag, value in scalars.items():
-            self._events.add_scalar(tag, value, step)
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        self._events.file_writer.add_summary(Summary(value=values), step)  # one record a step
 
     def back_to(self, step: int) -> None:
         """The training goes on behind this step: what came later no longer counts."""
@@ -89,21 +91,23 @@ class Signals:
 
     def manifest(self, values: Mapping[str, object]) -> None:
         """What this run is, as JSON beside its weights."""
-        packages = {d.name.replace("_", "-"): d.version for d in distributions()}
-        text = json.dumps({"versions": {p: packages.get(p) for p in PACKAGES}, **values}, indent=2, ensure_ascii=False, default=str)
+        versions = {name: d.version for d in distributions() if (name := d.name.replace("_", "-")) in PACKAGES}
+        text = json.dumps({"versions": versions, **values}, indent=2, ensure_ascii=False, default=vars)
         write_bytes(os.path.join(self.folder, f"{self.name}.run.json"), text.encode())
 
     def close(self) -> None:
         self._events.close()
 
 
-def line(kind: str, text: str = "", /, **values: object) -> str:
-    """`trainer KIND: key=value … text`; values with blanks are quoted as JSON."""
+def say(kind: str, text: str = "", /, **values: object) -> None:
+    """A line of its own: `trainer KIND: key=value … text`; values with blanks are quoted as JSON."""
     words = []
     for key, value in values.items():
-        quoted = json.dumps(value, ensure_ascii=False) if isinstance(value, str) and (not value or " " in value) else value
-        words.append(f"{key}={quoted:.6g}" if isinstance(quoted, float) else f"{key}={quoted}")
-    return f"trainer {kind}: {' '.join([*words, text]).strip()}"
+        if isinstance(value, str) and (not value or " " in value):
+            value = json.dumps(value, ensure_ascii=False)
+        words.append(f"{key}={value:.6g}" if isinstance(value, float) else f"{key}={value}")
+    wipe = "\r\x1b[K" if sys.stdout.isatty() else ""  # the step's line
+    print(f"{wipe}trainer {kind}: {' '.join([*words, text]).strip()}", flush=True)
 
 
 def _clock(seconds: float) -> str:

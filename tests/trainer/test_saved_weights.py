@@ -114,7 +114,6 @@ def test_a_full_disk_loses_nothing_that_was_saved(job: Make, monkeypatch: pytest
     import errno
     import os
 
-    from loramon.trainer import job as jobs
     from loramon.trainer.loop import fit
 
     training = job(save={"every": 2, "keep": 1})
@@ -128,7 +127,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(job: Make, monkeypatch: pytest
     monkeypatch.setattr(os, "fsync", full)
     assert fit(training) == 1
     assert [step for step, _ in training.checkpoints()] == [2]
-    assert jobs.read_state(training.checkpoints()[0][1])["step"] == 2
+    assert training.read_state(training.checkpoints()[0][1])["step"] == 2
     assert "No space left on device; what was saved before is kept" in capsys.readouterr().out
     assert not list(Path(training.folder).rglob("*.part"))
 
