@@ -1,18 +1,12 @@
 """`python -m loramon.trainer CONFIG.toml`: trains; `--convert IN OUT`: rewrites a LoRA file between kohya's and diffusers' format."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
 import sys
 import warnings
-from dataclasses import asdict
-from importlib.util import find_spec
 
 from .settings import Settings, SettingsError, read
-
-NEEDED = ("torch", "diffusers", "peft", "transformers", "accelerate", "safetensors", "pytorch_optimizer", "tensorboard", "PIL")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,9 +18,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not args.config and not args.convert:
         parser.error("CONFIG.toml is missing")
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        return _failed(f"the trainer needs {', '.join(missing)}: pip install 'loramon-tui[trainer]'")
     try:
         if args.convert:
             from .weights import convert
@@ -36,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
         settings = read(args.config)
         settings.save.resume = args.resume or settings.save.resume
         return train(settings)
+    except ModuleNotFoundError as error:
+        return _failed(f"the trainer needs {error.name}: pip install 'loramon-tui[trainer]'")
     except SettingsError as error:
         return _failed(str(error))
     except OSError as error:
@@ -45,47 +38,44 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(settings: Settings) -> int:
-    """A whole training. Raises SettingsError."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched: a model is a path
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    """A whole training; returns the exit status. Raises SettingsError."""
+    # nothing is fetched: a model is a path
+    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error", DIFFUSERS_VERBOSITY="error")
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    import diffusers
     import torch
-    import transformers
+    from diffusers.utils.logging import disable_progress_bar
 
     from .job import Job
     from .loop import fit
     from .signals import say
 
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()
-        library.utils.logging.disable_progress_bar()
+    disable_progress_bar()
     os.makedirs(settings.save.folder, exist_ok=True)
     job = Job(settings)
-    s, base, report = settings, job.base, job.report
+    data, lora, train, optimizer, base, report = settings.data, settings.lora, settings.train, settings.optimizer, job.base, job.report
     n_parameters = sum(p.numel() for group in job.optimizer.param_groups for p in group["params"])
     say("start", architecture=base.family, prediction_type=base.prediction_type, device=job.device.type, torch=torch.__version__)
-    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=n_parameters)
-    say("data", folder=s.data.folder, images=report.n_images, with_repeats=report.n_with_repeats, broken=len(report.broken),
-        without_caption=report.n_without_caption, buckets=len(report.buckets), resolution=job.resolution)  # fmt: skip
-    for path in report.broken[:5]:
+    say("lora", rank=lora.rank, alpha=lora.alpha, targets=lora.targets, text_encoder=lora.text_encoder, n_parameters=n_parameters)
+    say("data", folder=data.folder, images=report["n_images"], with_repeats=report["n_with_repeats"], broken=len(report["broken"]),
+        without_caption=report["n_without_caption"], buckets=len(report["buckets"]), resolution=job.resolution)  # fmt: skip
+    for path in report["broken"][:5]:
         say("broken-image", path=path)
-    print(f"mean ar error (without repeats): {report.mean_ar_error:.4g}", flush=True)
-    say("optimizer", name=s.optimizer.name, learning_rate=s.optimizer.learning_rate, scheduler=s.scheduler.name, warmup_steps=s.scheduler.warmup_steps,
-        mixed_precision=s.train.mixed_precision, max_grad_norm=s.train.max_grad_norm, gradient_checkpointing=s.train.gradient_checkpointing)  # fmt: skip
-    say("steps", total=s.train.steps, per_epoch=job.steps.per_epoch, batch_size=s.data.batch_size, accumulation=s.train.accumulation, seed=s.train.seed,
-        heal=s.heal.on)  # fmt: skip
+    print(f"mean ar error (without repeats): {report['mean_ar_error']:.4g}", flush=True)
+    say("optimizer", name=optimizer.name, learning_rate=optimizer.learning_rate, scheduler=settings.scheduler.name,
+        warmup_steps=settings.scheduler.warmup_steps, mixed_precision=train.mixed_precision, max_grad_norm=train.max_grad_norm,
+        gradient_checkpointing=train.gradient_checkpointing)  # fmt: skip
+    say("steps", total=train.steps, per_epoch=job.steps.per_epoch, batch_size=data.batch_size, accumulation=train.accumulation, seed=train.seed,
+        heal=settings.heal.on)  # fmt: skip
     if job.step:
         say("resumed", step=job.step)
     model = {"architecture": base.family, "prediction_type": base.prediction_type}
-    manifest = {"settings": s, "data": asdict(report), "model": model}
-    job.signals.manifest({**manifest, "status": None})
+    manifest = {"settings": settings, "data": report, "model": model, "status": None}
+    job.signals.manifest(manifest)
     try:
         status = fit(job)
     except torch.OutOfMemoryError as error:
-        say("failed", f"torch.OutOfMemoryError: {str(error).splitlines()[0]}", step=job.step)
-        status = 1
+        status = job.failed(f"torch.OutOfMemoryError: {str(error).splitlines()[0]}")
     job.signals.manifest({**manifest, "status": status, "step": job.step, "healed": job.n_healed})
     job.signals.close()
     return status

@@ -1,22 +1,53 @@
-"""What each step trains on: a pure function of the seed and the step, so that a resumed run sees exactly the same."""
-
-from __future__ import annotations
+"""The images of a folder, and what each step trains on: a function of the seed and the step, so that a resumed run sees the same."""
 
 import hashlib
+import math
 import os
 import random
+import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image, ImageOps
 from safetensors.torch import load_file, save
 
-from .images import Picture
 from .model import Base, Conditioning
 from .settings import Settings, SettingsError
 from .weights import write_bytes
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image. `size` as it is shown; `bucket`: the size it is trained at."""
+
+    path: str
+    caption: str
+    repeats: int
+    size: Size
+    bucket: Size
+
+    def sizes(self) -> list[int]:
+        """SDXL's `time_ids`: original height and width, top and left of the cut in scaled pixels, trained height and width."""
+        (width, height), (w, h) = self.size, self.bucket
+        scale = max(w / width, h / height)
+        return [height, width, (round(height * scale) - h) // 2, (round(width * scale) - w) // 2, h, w]
+
+    def pixels(self, flip: bool) -> torch.Tensor:
+        """Scaled to cover the bucket and cut in the middle: (3, height, width), values -1 to 1; with `flip` the mirror image."""
+        image = ImageOps.fit(opened(self.path), self.bucket, Image.Resampling.LANCZOS)
+        flat = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+        pixels = flat.view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
+        return pixels.flip(-1) if flip else pixels
+
 
 Cache = dict[tuple[Picture, bool], torch.Tensor | str]
 """Moments of the latents of an image, or of its mirror image: themselves, or the file that holds them."""
@@ -31,35 +62,96 @@ class Batch:
     sizes: torch.Tensor
 
 
+def bucket_sizes(resolution: int, step: int) -> list[Size]:
+    """Sizes of about `resolution`² pixels, sides multiples of `step` from half to twice the resolution."""
+    lo, hi, square = max(step, resolution // 2 // step * step), resolution * 2, max(step, resolution // step * step)
+    sizes = {(square, square)}
+    for width in range(lo, hi + 1, step):
+        height = min(hi, resolution * resolution // width // step * step)
+        if height >= lo:
+            sizes |= {(width, height), (height, width)}
+    return sorted(sizes)
+
+
+def bucket_of(size: Size, sizes: list[Size]) -> tuple[Size, float]:
+    """The size of nearest aspect ratio (width / height), and how far off it is: sd-scripts' "ar error", no error of a program.
+
+    Source: kohya-ss/sd-scripts 48d368fa library/train_util.py BucketManager.select_bucket.
+    """
+    ratio = size[0] / size[1]
+    best = min(sizes, key=lambda s: (abs(s[0] / s[1] - ratio), -s[0] * s[1]))
+    return best, abs(best[0] / best[1] - ratio)
+
+
+def opened(path: str) -> Image.Image:
+    """The image upright in RGB; transparent parts white. Raises OSError, ValueError or SyntaxError where it cannot be read."""
+    with Image.open(path) as raw:
+        image = ImageOps.exif_transpose(raw)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image.convert("RGB")
+
+
+def scan(data: Settings, resolution: int) -> tuple[list[Picture], dict[str, Any]]:
+    """Every readable image of the folder and of its subfolders `N_name`, and a report. Raises SettingsError where there is none.
+
+    `10_cat girl` is ten repeats of images called "cat girl" where they have no caption; other folders are no data.
+    """
+    root = Path(data.folder)
+    if not root.is_dir():
+        raise SettingsError(f"data.folder = {root} is no folder")
+    sizes = bucket_sizes(resolution, data.bucket_step) if data.buckets else [(resolution, resolution)]
+    pictures, broken, errors, n_bare = [], [], [], 0
+    for path in sorted(root.glob("*")) + sorted(root.glob("*/*")):
+        folder = path.relative_to(root).parent.name
+        match = re.fullmatch(r"([1-9]\d*)_(.+)", folder)
+        if path.suffix.lower() not in SUFFIXES or (folder and not match):
+            continue
+        repeats, caption = (int(match[1]), match[2]) if match else (1, "")
+        try:
+            bucket, error = bucket_of(size := opened(str(path)).size, sizes)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            broken.append(str(path.relative_to(root)))
+            continue
+        try:
+            caption = " ".join(Path(f"{path.with_suffix('')}{data.caption_extension}").read_text("utf-8-sig", "replace").split())
+        except FileNotFoundError:
+            n_bare += 1
+        errors.append(error)
+        pictures.append(Picture(str(path), caption, repeats, size, bucket))
+    if not pictures:
+        why = f"none of its {len(broken)} images can be read" if broken else f"no images ({', '.join(SUFFIXES)}) in it or in subfolders N_name"
+        raise SettingsError(f"data.folder = {root}: {why}")
+    buckets = Counter("{}x{}".format(*p.bucket) for p in pictures for _ in range(p.repeats))
+    return pictures, {"n_images": len(pictures), "n_with_repeats": buckets.total(), "n_without_caption": n_bare, "broken": broken,
+                      "buckets": buckets, "mean_ar_error": math.fsum(errors) / len(errors)}  # fmt: skip
+
+
 class Steps(torch.utils.data.Dataset[list[Batch]]):
     """Step number -> the batches whose gradients it accumulates.
 
-    Batches hold one bucket each; every image comes `repeats` times an epoch. Order, flips, shuffled and dropped captions
-    come from (seed, epoch) and (seed, step).
+    Batches hold one bucket each; every image comes `repeats` times an epoch. Their order comes from the seed; flips,
+    shuffled and dropped captions from seed and step.
     """
 
     def __init__(self, settings: Settings, pictures: list[Picture], cache: Cache) -> None:
-        self.data, self.seed, self.accumulation = settings.data, settings.train.seed, settings.train.accumulation
-        self.pictures, self.cache = pictures, cache
-        self._epoch, self._order = -1, list[list[Picture]]()
-        self.per_epoch = -(-len(self._batches(0)) // self.accumulation)
-
-    def _batches(self, epoch: int) -> list[list[Picture]]:
-        if epoch != self._epoch:
-            rng, by_bucket, order = random.Random(f"{self.seed}/epoch/{epoch}"), dict[Any, list[Picture]](), list[list[Picture]]()
-            for picture in self.pictures:
-                by_bucket.setdefault(picture.bucket, []).extend([picture] * picture.repeats)
-            for pictures in by_bucket.values():
-                rng.shuffle(pictures)
-                order += [pictures[at : at + self.data.batch_size] for at in range(0, len(pictures), self.data.batch_size)]
+        self.data, self.train, self.cache, self.plan = settings.data, settings.train, cache, list[list[list[Picture]]]()
+        rng, size, by_bucket = random.Random(self.train.seed), self.data.batch_size, dict[Size, list[Picture]]()
+        for picture in pictures:
+            by_bucket.setdefault(picture.bucket, []).extend([picture] * picture.repeats)
+        while len(self.plan) < self.train.steps:
+            order = []
+            for some in by_bucket.values():
+                rng.shuffle(some)
+                order += [some[at : at + size] for at in range(0, len(some), size)]
             rng.shuffle(order)
-            self._epoch, self._order = epoch, order
-        return self._order
+            self.plan += [order[at : at + self.train.accumulation] for at in range(0, len(order), self.train.accumulation)]
+            self.per_epoch = -(-len(order) // self.train.accumulation)
 
     def __getitem__(self, step: int) -> list[Batch]:
-        epoch, within = divmod(step, self.per_epoch)
-        rng = random.Random(f"{self.seed}/step/{step}")
-        return [self._batch(pictures, rng) for pictures in self._batches(epoch)[within * self.accumulation : (within + 1) * self.accumulation]]
+        rng = random.Random(f"{self.train.seed}/{step}")
+        return [self._batch(pictures, rng) for pictures in self.plan[step]]
 
     def _batch(self, pictures: list[Picture], rng: random.Random) -> Batch:
         captions = [caption_of(picture.caption, self.data, rng) for picture in pictures]
@@ -69,6 +161,18 @@ class Steps(torch.utils.data.Dataset[list[Batch]]):
     def _image(self, picture: Picture, flip: bool) -> torch.Tensor:
         cached = self.cache[picture, flip] if self.cache else picture.pixels(flip)
         return load_file(cached)["moments"] if isinstance(cached, str) else cached
+
+    def stream(self, start: int) -> Iterator[list[Batch]]:
+        """The steps from `start` on, read ahead by workers where there is something to read."""
+        workers = 0 if self.data.cache_latents == "memory" else self.data.workers
+        steps = range(start, self.train.steps)
+        return iter(torch.utils.data.DataLoader(self, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=_in_worker))
+
+
+def _in_worker(worker: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole process group, and the training finishes its step
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(1)
 
 
 def caption_of(caption: str, data: Settings, rng: random.Random | None = None) -> str:
@@ -83,14 +187,13 @@ def caption_of(caption: str, data: Settings, rng: random.Random | None = None) -
 
 
 def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Cache:
-    """The latents of every image, and of its mirror image where flips are on; on disk in the folder `.latents` of the data. Empty without caching.
+    """The latents of every image, and of its mirror image where flips are on; empty without caching.
 
-    A file's name tells what it was made of (this image, as it is, at this size, by this model), so that it can be used again.
+    On disk they lie in the folder `.latents` of the data. A file's name tells what it was made of (this image, as it is, at
+    this size, by this model), so that it can be used again.
     """
     cache, data, model = Cache(), settings.data, settings.model.path
-    if data.cache_latents == "no":
-        return cache
-    for picture, flip in [(p, f) for p in pictures for f in (False, True)[: 1 + data.flip]]:
+    for picture, flip in [(p, f) for p in pictures for f in (False, True)[: 1 + data.flip] if data.cache_latents != "no"]:
         image = os.stat(picture.path)
         made_of = f"{model} {os.stat(model).st_mtime_ns} {picture.path} {image.st_size} {image.st_mtime_ns} {picture.bucket} {flip}"
         path = os.path.join(data.folder, ".latents", f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.safetensors")
@@ -109,16 +212,3 @@ def cache_text(base: Base, pictures: list[Picture], data: Settings) -> dict[str,
     """What the text encoders say of every caption that can occur, the empty one among them where captions are dropped."""
     captions = {caption_of(p.caption, data) for p in pictures} | ({""} if data.caption_dropout else set())
     return {c: tuple(t if t is None else t.cpu() for t in base.encode([c])) for c in sorted(captions)}  # type: ignore[misc]
-
-
-def stream(steps: Steps, start: int, total: int) -> Iterator[list[Batch]]:
-    """The steps from `start` on, read ahead by workers where there is something to read."""
-    workers = 0 if steps.data.cache_latents == "memory" else steps.data.workers
-    return iter(torch.utils.data.DataLoader(steps, batch_size=None, sampler=range(start, total), num_workers=workers, worker_init_fn=_in_worker))
-
-
-def _in_worker(worker: int) -> None:
-    """Ctrl-C reaches the whole process group; the training finishes its step and needs its data."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    torch.set_num_threads(1)

@@ -1,9 +1,8 @@
 """One training: the model with its LoRA, the optimizer, the data, and where it stands; how that is saved and found again."""
 
-from __future__ import annotations
-
 import copy
 import glob
+import inspect
 import io
 import json
 import os
@@ -12,25 +11,27 @@ import shutil
 from collections import Counter
 from typing import Any
 
+import pytorch_optimizer
 import torch
 from diffusers.optimization import get_scheduler
 
-from . import optimizer, weights
-from .data import Steps, cache_latents, cache_text
+from . import weights
+from .data import Steps, cache_latents, cache_text, scan
 from .healing import Health
-from .images import scan
 from .model import load
-from .settings import Settings, SettingsError
+from .settings import Settings, SettingsError, meant
 from .signals import Signals, say
 
 COUNTS, STATEFUL = ("step", "pieces", "n_healed", "healed_to"), ("optimizer", "schedule", "scaler", "health")
 """Attributes of a job that a checkpoint holds, beside the LoRA."""
+ADAFACTOR = {"relative_step": False, "scale_parameter": False, "betas": (None, 0.999)}
+"""A rate of its own and no momentum: the rate is what the settings say, and the memory is why one takes it."""
 
 
 class Job:
     """Everything of one training.
 
-    `parts`: the trained ones. `rates`: the settings' learning rates, one a part. `text`: what the encoders say of each
+    `parts`: the trained ones. `wanted_rates`: the settings' learning rates, one a part. `text`: what the encoders say of each
     caption, None where it is not cached. `pieces`: images of a batch that go through the model at once, halved when
     memory runs out. `step`: how many are done. `healed_to`: the step that healing last went back to.
     """
@@ -49,8 +50,8 @@ class Job:
         self.parts = weights.add(base, s.lora)
         if s.train.gradient_checkpointing:
             self.checkpoint_gradients()
-        self.optimizer = optimizer.make(s, self.parts)
-        self.rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self.optimizer = _optimizer(s, self.parts)
+        self.wanted_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.schedule = get_scheduler(s.scheduler.name, self.optimizer, num_warmup_steps=s.scheduler.warmup_steps,
                                       num_training_steps=s.train.steps, num_cycles=s.scheduler.cycles, power=s.scheduler.power)  # fmt: skip
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
@@ -76,6 +77,12 @@ class Job:
     def autocast(self) -> torch.autocast:
         """In which the model computes."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def rates(self) -> dict[str, float]:
+        """Learning rates by part; with `d*`, what an optimizer that finds the rate itself makes of it."""
+        groups = dict(zip(self.parts, self.optimizer.param_groups, strict=True))
+        found = {f"d*{name}": float(group["d"] * group["lr"]) for name, group in groups.items() if "d" in group}
+        return {name: float(group["lr"]) for name, group in groups.items()} | found
 
     def failed(self, why: str) -> int:
         """Says so; what was saved before stays. The exit status."""
@@ -121,7 +128,7 @@ class Job:
 
     def set_rates(self) -> None:
         """Learning rates of this step: the settings', lowered by `heal.lr_factor` for each time that was healed."""
-        self.schedule.base_lrs = [rate * self.settings.heal.lr_factor**self.n_healed for rate in self.rates]
+        self.schedule.base_lrs = [rate * self.settings.heal.lr_factor**self.n_healed for rate in self.wanted_rates]
         for group, base, shape in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True):
             group["lr"] = base * shape(self.schedule.last_epoch)
 
@@ -188,7 +195,7 @@ class Job:
             "ss_gradient_checkpointing": s.train.gradient_checkpointing, "ss_gradient_accumulation_steps": s.train.accumulation,
             "ss_batch_size_per_device": s.data.batch_size, "ss_total_batch_size": s.data.batch_size * s.train.accumulation,
             "ss_max_grad_norm": s.train.max_grad_norm, "ss_min_snr_gamma": s.train.min_snr_gamma or None, "ss_noise_offset": s.train.noise_offset or None,
-            "ss_resolution": (self.resolution, self.resolution), "ss_enable_bucket": s.data.buckets, "ss_num_train_images": self.report.n_with_repeats,
+            "ss_resolution": (self.resolution, self.resolution), "ss_enable_bucket": s.data.buckets, "ss_num_train_images": self.report["n_with_repeats"],
             "ss_flip_aug": s.data.flip, "ss_shuffle_caption": s.data.shuffle_caption, "ss_cache_latents": s.data.cache_latents != "no",
             "ss_tag_frequency": json.dumps({os.path.basename(s.data.folder): dict(tags)}),
             "modelspec.prediction_type": "v" if v else "epsilon",
@@ -210,3 +217,24 @@ def _place(wanted: Settings) -> tuple[torch.device, torch.dtype]:
     if wanted.mixed_precision == "fp16" and device.type == "cpu":
         raise SettingsError('train.mixed_precision = "fp16" needs a GPU; a CPU has "bf16" and "no"')
     return device, {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}[wanted.mixed_precision]
+
+
+def _optimizer(settings: Settings, parts: dict[str, Any]) -> torch.optim.Optimizer:
+    """The optimizer of the trained parts, one group a part. Raises SettingsError."""
+    wanted = settings.optimizer
+    groups = [{"params": list(weights.trainable({name: part}).values()), "lr": wanted.learning_rate if name == "unet" else wanted.text_encoder_lr}
+              for name, part in parts.items()]  # fmt: skip
+    try:
+        name = "bnb_adamw8bit" if wanted.name == "AdamW8bit" else wanted.name.lower()
+        kind: Any = torch.optim.AdamW if name == "adamw" else pytorch_optimizer.load_optimizer(name)
+    except ImportError as error:
+        raise SettingsError(f"optimizer {wanted.name}: {error}; pip install bitsandbytes") from None
+    known = inspect.signature(kind).parameters
+    for key in wanted.args:
+        if key not in known:
+            raise SettingsError(f"optimizer.args: {wanted.name} has no {key}{meant(key, tuple(known))}")
+    options = {"lr": wanted.learning_rate, "weight_decay": wanted.weight_decay} | (ADAFACTOR if wanted.name == "Adafactor" else {}) | wanted.args
+    try:
+        return kind(groups, **options)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"optimizer.args do not fit {wanted.name}: {error}") from None

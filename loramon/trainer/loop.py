@@ -1,21 +1,20 @@
 """The training loop: step, tell, save, sample, heal, stop."""
 
-from __future__ import annotations
-
 import hashlib
 import math
+import os
 import signal
 import types
+from typing import Any
 
 import torch
+from diffusers import DDIMScheduler
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.training_utils import compute_snr
 
-from .data import Batch, stream
+from .data import Batch
 from .healing import MAX_SICK_STEPS, heal, smaller
 from .job import Job
-from .optimizer import rates
-from .samples import draw
 from .signals import Stopwatch, say
 
 
@@ -36,17 +35,17 @@ class Stop:
 def fit(job: Job) -> int:
     """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
     s, stop, watch = job.settings, Stop(), Stopwatch(job.device)
-    saved_step, batches, why = job.step, stream(job.steps, job.step, s.train.steps), None
+    saved_step, batches, why = job.step, job.steps.stream(job.step), None
     watch.mark("data")
     while job.step < s.train.steps:
         loss, norm = step(job, next(batches), watch)
         job.step += 1
-        job.signals.step(job.step, loss, norm, rates(job.optimizer, job.parts), watch.take())
+        job.signals.step(job.step, loss, norm, job.rates(), watch.take())
         job.schedule.step()
         why = job.health.sickness(loss, norm, job.scaler.is_enabled())
         if why and s.heal.on and job.n_healed < s.heal.max_times:
             heal(job, why)
-            saved_step, batches = job.step, stream(job.steps, job.step, s.train.steps)
+            saved_step, batches = job.step, job.steps.stream(job.step)
             continue
         if why and s.heal.on:
             return job.failed(f"{why}, and the learning rate was lowered {job.n_healed} times before")
@@ -122,7 +121,7 @@ def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> torch.Tensor:
 def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noisy latents, their noise levels, what the model should predict, and the weight of each image's loss."""
     wanted, noise_of = job.settings.train, job.base.noise
-    moments = batch.images.to(job.device) if job.steps.cache else job.base.moments(batch.images)
+    moments = torch.cat([images.to(job.device) if job.steps.cache else job.base.moments(images) for images in batch.images.split(job.pieces)])
     latents = DiagonalGaussianDistribution(moments).sample() * job.base.vae.config.scaling_factor
     noise = torch.randn_like(latents)
     if wanted.noise_offset:
@@ -147,3 +146,37 @@ def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, di
         return hidden, None
     pooled = torch.cat([embedding for _, embedding in told]).to(job.device, job.dtype)
     return hidden, {"text_embeds": pooled, "time_ids": batch.sizes[piece].to(job.device, job.dtype)}
+
+
+def draw(job: Job, stop: Stop) -> None:
+    """An image of each prompt, below `samples/`. A sample that fails is told and never ends the training."""
+    wanted, pipe = job.settings.sample, job.base.pipeline
+    pipe.scheduler = DDIMScheduler.from_config(job.base.noise.config)
+    pipe.set_progress_bar_config(disable=True)
+    homes = {part: part.device for part in (job.base.unet, job.base.vae, *job.base.text_encoders)}
+
+    def unless_stopped(pipe: Any, i: int, level: Any, values: dict[str, Any]) -> dict[str, Any]:
+        pipe._interrupt = bool(stop.signal)
+        return values
+
+    for part in homes:
+        part.to(job.device).eval()
+    try:
+        for i, prompt in enumerate(wanted.prompts):
+            with torch.no_grad(), job.autocast():
+                image = pipe(
+                    prompt, height=job.resolution, width=job.resolution, negative_prompt=wanted.negative, num_inference_steps=wanted.steps,
+                    guidance_scale=wanted.guidance, generator=torch.Generator().manual_seed(wanted.seed + i), callback_on_step_end=unless_stopped,
+                ).images[0]  # fmt: skip
+            if stop.signal:
+                break
+            path = os.path.join(job.folder, "samples", f"{job.settings.save.name}-step{job.step:08d}-{i}.png")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            image.save(path)
+            say("sample", step=job.step, path=path)
+    except (RuntimeError, OSError, ValueError) as error:
+        say("sample-failed", str(error).splitlines()[0][:200], step=job.step)
+    for part, home in homes.items():
+        part.to(home)
+    for part in job.parts.values():
+        part.train()

@@ -1,7 +1,5 @@
 """The base model: its parts, its family and what it predicts, from a diffusers folder or a single file, without the net."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +19,7 @@ FIRST_KEYS = {"sdxl": "conditioner.embedders.1.", "sd2": "cond_stage_model.model
 
 @dataclass
 class Base:
-    """A loaded base model; the pipeline, which makes images, has the same parts."""
+    """A loaded base model; `text_encoders` and `tokenizers` in the order of the pipeline, which makes images with the same parts."""
 
     family: str
     prediction_type: str
@@ -30,6 +28,7 @@ class Base:
     unet: UNet2DConditionModel
     vae: AutoencoderKL
     text_encoders: list[Any]
+    tokenizers: list[Any]
 
     @property
     def resolution(self) -> int:
@@ -37,15 +36,18 @@ class Base:
         return 1024 if self.family == "sdxl" else 768 if self.family == "sd2" and self.prediction_type == "v_prediction" else 512
 
     def encode(self, prompts: list[str]) -> Conditioning:
-        """As the family's pipeline does."""
-        device = self.text_encoders[0].device
-        said = self.pipeline.encode_prompt(prompts, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False)
-        return said[0], said[2] if self.family == "sdxl" else None
+        """As the family's pipeline does: the last hidden state; SDXL: the last but one of both encoders, side by side."""
+        hidden, is_xl = [], self.family == "sdxl"
+        for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
+            ids = tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+            out = encoder(ids.to(encoder.device), output_hidden_states=is_xl)
+            hidden.append(out.hidden_states[-2] if is_xl else out[0])
+        return torch.cat(hidden, -1), out[0] if is_xl else None  # of the second encoder: its projection
 
     @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> torch.Tensor:
         """Mean and log variance of the latents of an image batch (values -1 to 1), before scaling; float32."""
-        return torch.cat([self.vae.encode(one[None].to(self.vae.device, self.vae.dtype)).latent_dist.parameters for one in pixels]).float()
+        return self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.parameters.float()
 
 
 def load(model: Settings, dtype: torch.dtype) -> Base:
@@ -71,11 +73,11 @@ def load(model: Settings, dtype: torch.dtype) -> Base:
         why = str(error).strip().splitlines()[0][:200]
         raise SettingsError(f"cannot load {model.path}: {why}{hint if single and not model.config else ''}") from None
     told["prediction_type"] = predicts or (wanted if wanted != "auto" else pipe.scheduler.config.get("prediction_type", "epsilon"))
-    encoders = [pipe.text_encoder, *([pipe.text_encoder_2] if family == "sdxl" else [])]
+    encoders, tokenizers = ([part for name in (kind, f"{kind}_2") if (part := getattr(pipe, name, None))] for kind in ("text_encoder", "tokenizer"))
     for part in (pipe.unet, pipe.vae, *encoders):
         part.requires_grad_(False)
     noise = DDPMScheduler.from_config(pipe.scheduler.config, **told)
-    return Base(family, told["prediction_type"], pipe, noise, pipe.unet, pipe.vae.float(), encoders)
+    return Base(family, told["prediction_type"], pipe, noise, pipe.unet, pipe.vae.float(), encoders, tokenizers)
 
 
 def _folder(path: str) -> tuple[str, str, dict[str, Any]]:

@@ -4,8 +4,6 @@ The defaults follow one author's experience (`loramon hints`): rank 16 with alph
 restarts behind a warm-up, two workers, steps by what is to be learned.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 import os

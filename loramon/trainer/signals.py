@@ -3,8 +3,6 @@
 Each line begins with a word for its kind: `step 12/3000 loss …` or `trainer KIND: key=value …`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -4,8 +4,6 @@ Both hold the same tensors under other names; converting changes no bit. Key nam
 library/sdxl_model_util.py (SDXL's U-Net has Stability's block numbers there); diffusers 0.42 loaders/lora_base.py.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -47,6 +45,7 @@ def add(base: Base, lora: Settings) -> dict[str, Any]:
         targets = TEXT if name != "unet" else TRANSFORMER if lora.targets == "transformer" else ATTENTION
         inject_adapter_in_model(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets), part)
         cast_training_params(part, torch.float32)
+        part.train()  # without it no LoRA dropout, and no gradient checkpointing of text encoders
     return parts
 
 

@@ -111,14 +111,14 @@ def test_broken_images_are_named_and_folders_without_any_refused(job: Make, colo
     (folder / "2_colours" / "cut.png").write_bytes((folder / "2_colours" / "0.png").read_bytes()[:40])
     (folder / "notes").mkdir()
     report = job(images=folder).report
-    assert (report.broken, report.n_images, report.n_with_repeats) == (("2_colours/cut.png",), 6, 12)
+    assert (report["broken"], report["n_images"], report["n_with_repeats"]) == (["2_colours/cut.png"], 6, 12)
     (tmp_path / "none").mkdir()
     with pytest.raises(SettingsError, match="no images"):
         job("other", images=tmp_path / "none")
 
 
 def test_buckets_and_their_error_are_sd_scripts_own() -> None:
-    from loramon.trainer.images import bucket_of, bucket_sizes
+    from loramon.trainer.data import bucket_of, bucket_sizes
 
     sizes = bucket_sizes(1024, 64)
     assert (1024, 1024) in sizes and (832, 1216) in sizes and all(w * h <= 1024 * 1024 and w % 64 == h % 64 == 0 for w, h in sizes)

@@ -71,7 +71,7 @@ def teach(base: Path, folder: Path, path: Path, steps: int = 80) -> Path:
     from loramon.trainer.settings import from_dict
 
     shutil.copytree(base, path)
-    job = Job(from_dict(settings(path / "unused", base, folder, data={"batch_size": 4})))
+    job = Job(from_dict(settings(path / "unused", base, folder, data={"batch_size": 4}, train={"steps": steps})))
     plain = type(job.base.unet).from_pretrained(path, subfolder="unet")
     optimizer = torch.optim.AdamW(plain.parameters(), lr=3e-3)
     for step in range(steps):
