@@ -11,6 +11,9 @@ from loramon.events import Batch, Event, LossKind, Payload, Place, Progress, Row
 
 Part = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
+Single = tuple[int, float, float, int]
+"""Step, value, time in seconds, byte offset."""
+
 
 class Batcher:
     """The open batches of one log. `kinds` of a tag are settled by its first rows of a launch."""
@@ -23,7 +26,7 @@ class Batcher:
         """What the rows' times come from where the arrival is not known."""
         self._batches: list[Batch] = []
         self._parts: dict[str, list[Part]] = {}
-        self._singles: dict[str, list[tuple[int, float, float, int]]] = {}
+        self._singles: dict[str, list[Single]] = {}
         self._kinds: dict[str, LossKind] = {}
         self._breaks: list[float] = []
         self._last_break_s = math.nan
@@ -42,6 +45,11 @@ class Batcher:
         """A single row."""
         self._kinds.setdefault(tag, kind)
         self._singles.setdefault(tag, []).append((step, value, t_s, offset))
+
+    def few(self, tag: str, kind: LossKind, rows: list[Single]) -> None:
+        """A few rows, at least one."""
+        self._kinds.setdefault(tag, kind)
+        self._singles.setdefault(tag, []).extend(rows)
 
     def _close_singles(self, tag: str) -> None:
         steps, values, t_s, offset = zip(*self._singles.pop(tag), strict=True)

@@ -9,7 +9,6 @@ import numpy as np
 from loramon.catalogue.match import Catalogue
 from loramon.events import Batch, End, Failure, Launch, Payload, PhaseSeen, Place, Progress, Setting, Stamp, TrainerSeen
 from loramon.lines import Region
-from loramon.parsers import generic
 from loramon.parsers.bar_grammar import without_prefix
 from loramon.parsers.bars import SEPARATOR, BarScanner, Scanned
 from loramon.parsers.batcher import Batcher
@@ -202,7 +201,7 @@ class LogParser:
             now.total_epochs = float(bar.total)
         now.pause()
         same = np.flatnonzero(scanned.bar[lo:hi] != bar_id)
-        to = _next_loss(scanned, lo + 1, lo + int(same[0]) if len(same) else hi)
+        to = now.next_key(scanned, lo + 1, lo + int(same[0]) if len(same) else hi)  # it may train after all
         if role not in ("epoch", "train"):
             now.phases.bar(bar_id, role, bar, scanned.elapsed_s[lo:to])
         return to
@@ -304,11 +303,3 @@ class LogParser:
         self._stamp()
         return self._batcher.take()
 
-
-def _next_loss(scanned: Scanned, lo: int, hi: int) -> int:
-    """The first frame of lo..hi that shows a loss: a bar may train after all. `hi` where there is none."""
-    found = hi
-    for key, (index, _) in scanned.values.items():
-        if generic.loss_tag(key) is not None and (i := int(np.searchsorted(index, lo))) < len(index):
-            found = min(found, int(index[i]))
-    return max(found, lo)

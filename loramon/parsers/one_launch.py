@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.events import End, Payload, Phase, PhaseTook, Place, Progress, Setting, Stamp
-from loramon.parsers.bar_columns import Columns
+from loramon.parsers.bar_columns import Columns, Few
 from loramon.parsers.bar_names import tag_of
 from loramon.parsers.bars import Scanned
 from loramon.parsers.base import Tag
@@ -105,6 +105,15 @@ class OneLaunch:
             if tag is not None:
                 self._batcher.one(tag.name, tag.kind, step, value, t_s, offset)
 
+    def few_rows(self, few: Few, rows: list[int], step_base: int) -> None:
+        """Confirmed steps among a few frames of the training bar."""
+        at = [(few.n[i] + step_base, few.t_s[i], few.offset[i]) for i in rows]
+        self._batcher.few("step", "step", [(step, float(step), t_s, offset) for step, t_s, offset in at])
+        for key, of in few.values.items():
+            tag = self._tag(key)
+            if tag is not None and (found := [(step, of[i], t_s, offset) for i, (step, t_s, offset) in zip(rows, at, strict=True) if i in of]):
+                self._batcher.few(tag.name, tag.kind, found)
+
     def keys_of(self, scanned: Scanned, at: int) -> tuple[str, ...]:
         """The postfix keys that this bar has shown up to this frame: what it will show later is not known yet."""
         seen = self._bar_keys.setdefault(int(scanned.bar[at]), {})
@@ -113,6 +122,14 @@ class OneLaunch:
             if i < len(index) and int(index[i]) == at:
                 seen[key] = None
         return tuple(seen)
+
+    def next_key(self, scanned: Scanned, lo: int, hi: int) -> int:
+        """The first frame of lo..hi, all of one bar, that shows a key which this bar has not shown so far; `hi` for none."""
+        seen, found = self._bar_keys.get(int(scanned.bar[lo - 1]), {}), hi
+        for key, (index, _) in scanned.values.items():
+            if key not in seen and (i := int(index.searchsorted(lo))) < len(index):
+                found = min(found, int(index[i]))
+        return found
 
     def point(self, point: Point, place: Place) -> None:
         """The figures of a line. Where there is no bar its own time counts, and its step is the run's."""
@@ -176,6 +193,8 @@ class OneLaunch:
 
     def phase_steps(self, scanned: Scanned, lo: int, hi: int) -> None:
         """Redraws of the training bar come: a pause before them is over."""
+        if self.phases.goes_on:
+            return
         bar = self.bar
         clock = bar.t_base_s + scanned.elapsed_s[lo:hi] if self.arrival_s is None else np.full(hi - lo, self.arrival_s)
         newest = (bar.step or 0, bar.newest.t_s) if bar.newest is not None else None

@@ -58,6 +58,11 @@ class PhaseClock:
         self._add(phase, float(clock[:-1][np.diff(clock) < 0].sum()))
         self._running[bar_id] = (phase, float(clock[-1]))
 
+    @property
+    def goes_on(self) -> bool:
+        """The training was drawn, and nothing else since: its next redraws tell nothing."""
+        return self._origin is not None and self._paused_by is None and self._said is None
+
     def steps(self, n: NDArray[np.int64], t_s: NDArray[np.float64], newest: tuple[int, float] | None) -> None:
         """Redraws of the training bar: count and clock. `newest`: the one before them."""
         if self._origin is None:

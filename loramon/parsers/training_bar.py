@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loramon.parsers import generic
-from loramon.parsers.bar_columns import Lists, Sink, columns_of
+from loramon.parsers.bar_columns import Few, Sink, columns_of, few_of
 from loramon.parsers.bar_names import epoch_of, shape_of
 from loramon.parsers.bars import Bar, Scanned
 from loramon.parsers.base import Profile, Role
@@ -22,7 +23,7 @@ from loramon.parsers.dict_steps import DictSteps
 
 MIN_STEPS_BEFORE_RESTART = 5
 SHORT_SPAN = 48
-"""So few frames are taken one by one."""
+"""So few frames are taken as lists."""
 SHORT_S = 120.0
 """A nameless bar that ran through in less, without a loss, was preparation."""
 
@@ -48,7 +49,6 @@ class TrainingBar:
     def __init__(self, sink: Sink, dicts: DictSteps) -> None:
         self._sink = sink
         self._dicts = dicts
-        self._lists = Lists()
         self.bar_id: int | None = None
         self.rank = 0
         """3: named by the trainer's profile, 2: carries a loss or is named like training, 1: a nameless guess."""
@@ -183,8 +183,9 @@ class TrainingBar:
         n = scanned.n[lo:hi]
         if self.newest is not None and n[0] < self.newest.n:
             return lo
-        if hi - lo == 1:
-            return None
+        if hi - lo <= SHORT_SPAN:
+            ns = n.tolist()
+            return next((lo + i for i in range(1, len(ns)) if ns[i] < ns[i - 1]), None)
         falls = n[1:] < n[:-1]
         at = int(falls.argmax())
         return lo + at + 1 if falls[at] else None
@@ -204,7 +205,7 @@ class TrainingBar:
             return
         self._other_work = False
         if hi - lo <= SHORT_SPAN:
-            self._forward_one_by_one(scanned, lo, hi, t_s)
+            self._forward_few(few_of(scanned, lo, hi, self.t_base_s, t_s))
             return
         index = slice(lo, hi)
         n = scanned.n[index]
@@ -227,25 +228,34 @@ class TrainingBar:
         self.newest = Frame(int(n[-1]), float(clock[-1]), int(scanned.offset[hi - 1]), n_frames, values=shown)
         self.step = self.step_base + self.newest.n
 
-    def _forward_one_by_one(self, scanned: Scanned, lo: int, hi: int, t_s: float | None) -> None:
-        ns, elapsed, offsets, cleared, values = self._lists.of(scanned)
-        for i in range(lo, hi):
-            n = ns[i]
-            clock = self.t_base_s + elapsed[i] if t_s is None else t_s
-            if cleared[i]:
-                self._dicts.mark(self.step_base + n, clock)
+    def _forward_few(self, few: Few) -> None:
+        at, n = 0, len(few.n)
+        while at < n:
+            if few.cleared[at]:
+                self._dicts.mark(self.step_base + few.n[at], few.t_s[at])
             elif self._dicts.is_waiting:
-                self._dicts.frame(self.step_base + n, clock)
-            newest, n_frames = self.newest, 1
-            if newest is not None:
-                if newest.n == n:
-                    n_frames = newest.n_frames + 1
-                else:
-                    self.frames_per_step = max(self.frames_per_step, newest.n_frames)
-                    self.flush()
-            shown = {key: of[i] for key, of in values.items() if i in of}
-            self.newest = Frame(n, clock, offsets[i], n_frames, values=shown)
-            self.step = self.step_base + n
+                self._dicts.frame(self.step_base + few.n[at], few.t_s[at])
+            end = at + 1 if self._dicts.is_waiting else next((i for i in range(at + 1, n) if few.cleared[i]), n)
+            self._take_few(few, at, end)
+            at = end
+
+    def _take_few(self, few: Few, lo: int, hi: int) -> None:
+        """Frames lo..hi, between which no dict line waits for a redraw."""
+        newest, n_frames = self.newest, 0
+        if newest is not None and newest.n == few.n[lo]:
+            n_frames = newest.n_frames
+        elif newest is not None:
+            self.frames_per_step = max(self.frames_per_step, newest.n_frames)
+            self.flush()
+        rows = [i for i in range(lo, hi - 1) if few.n[i] != few.n[i + 1]]
+        if rows:
+            drawn = [n_frames + rows[0] - lo + 1, *(b - a for a, b in pairwise(rows))]
+            self.frames_per_step = max(self.frames_per_step, *drawn)
+            self.is_proven = self.is_proven or any("loss" in key and any(i in of for i in rows) for key, of in few.values.items())
+            self._sink.few_rows(few, rows, self.step_base)
+            n_frames, lo = 0, rows[-1] + 1
+        self.newest = Frame(few.n[hi - 1], few.t_s[hi - 1], few.offset[hi - 1], n_frames + hi - lo, values=few.shown(hi - 1))
+        self.step = self.step_base + self.newest.n
 
     def _tell_redraws(self, n: NDArray[np.int64], clock: NDArray[np.float64], cleared: NDArray[np.bool_]) -> None:
         """Tells of the redraws behind a cleared bar, and of the first other frame that a waiting dict line meets."""
