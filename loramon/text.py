@@ -261,4 +261,4 @@ def strip_ansi_map(raw: bytes) -> tuple[bytes, OffsetMap]:
 
 def cells(text: str) -> int:
     """How many columns of a terminal the text takes (UAX #11: wide and full-width characters take two)."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.detectors import TICK_DETECTORS
-from loramon.detectors.base import Patient, TickDetector, Ticks, TickView
+from loramon.detectors.base import Patient, TickDetector, Ticks, TickView, is_patient
 from loramon.detectors.hang_start import StartWatch
 from loramon.events import End, Failure, Told
 from loramon.readings import Readings
@@ -45,7 +45,7 @@ class Ticker:
     def __init__(self, run: Run, readings: Readings, switches: Switches, tell: Callable[[Told], None]) -> None:
         self._run, self._readings, self._switches, self._tell = run, readings, switches, tell
         self._detectors: list[TickDetector] = [d for make in TICK_DETECTORS if (d := make()).name not in switches.slow]
-        self._patient: dict[str, Patient] = {d.name: d for d in self._detectors if isinstance(d, Patient)}
+        self._patient: dict[str, Patient] = {d.name: d for d in self._detectors if is_patient(d)}
         self._next_s: float | None = None
         self._first_s = 0.0
         self._start = StartWatch()

@@ -116,8 +116,10 @@ _PREFIX = re.compile(
 )
 _CAUGHT = re.compile(r"Caught (?P<kind>\w+) in (?:DataLoader worker process|pin memory thread|replica)\b")
 _RAISED = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*): ?(?P<message>.*)", re.DOTALL)
+EXCEPTION_ENDS = ("Error", "Exception", "Interrupt", "Exhausted", "Failed", "Missing", "Invalid")
+"""How the class name ends of an exception that is told without its traceback."""
 _BARE = re.compile(
-    r"(?P<kind>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exhausted|Failed|Missing|Invalid))"
+    rf"(?P<kind>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:{'|'.join(EXCEPTION_ENDS)}))"
     r"(?:: ?(?P<message>.*))?\Z",
     re.DOTALL,
 )
@@ -132,7 +134,10 @@ class Catalogue:
         self._lines = tuple((r, _texts(r.literals)) for r in self.rows if r.where == "line")
         self.line_literals: tuple[bytes, ...] = tuple(dict.fromkeys(b for r, _ in self._lines for b in r.literals))
         """Fixed texts, one of which occurs in every record that `line` can match: for a search in bulk bytes."""
-        self._line_texts = _texts(self.line_literals)
+        self._lines_of: dict[str, list[int]] = {}
+        for at, (_, texts) in enumerate(self._lines):
+            for text in texts:
+                self._lines_of.setdefault(text, []).append(at)
 
     def exception(self, kind: str, message: str, frames: tuple[str, ...] = ()) -> Match | None:
         """The row for an exception. `kind`: the class name as printed, dotted or not; `message` may have several lines.
@@ -160,14 +165,13 @@ class Catalogue:
 
         Prefixes of time, level and rank may stand before the message or be stripped already.
         """
-        for literal in self._line_texts:
-            if literal in text:
-                break
-        else:
+        held = [literal for literal in self._lines_of if literal in text]
+        if not held:
             return None
         message = text.strip()
+        rows = sorted({at for literal in held for at in self._lines_of[literal]})
         while True:
-            found = self._line(message)
+            found = self._line(message, rows)
             prefix = _PREFIX.match(message)
             if found or not prefix or not prefix.end():
                 return found
@@ -183,8 +187,8 @@ class Catalogue:
         found = self.line(line_before)
         return found if found and found.row.traceback == "follows" else None
 
-    def _line(self, message: str) -> Match | None:
-        for row, literals in self._lines:
+    def _line(self, message: str, rows: list[int]) -> Match | None:
+        for row, literals in (self._lines[at] for at in rows):
             if any(literal in message for literal in literals):
                 found = row.pattern.match(message)
                 if found:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
 from loramon.events import Event, LossKind, Progress, Rows, Told
 
@@ -152,7 +152,6 @@ class Ticks:
         return found
 
 
-@runtime_checkable
 class Patient(TickDetector, Protocol):
     """Need not be asked at every tick while there are no readings. The law: it tells the same as if it were."""
 
@@ -162,3 +161,8 @@ class Patient(TickDetector, Protocol):
         At those before it `tick` would have said nothing; what `tick` would have remembered of them is remembered.
         """
         ...
+
+
+def is_patient(detector: TickDetector) -> TypeGuard[Patient]:
+    """Whether it can pass over ticks."""
+    return hasattr(detector, "pass_over")

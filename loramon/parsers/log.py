@@ -74,11 +74,11 @@ class LogParser:
         within, scanned.offset = scanned.offset, region.places(scanned.offset)
         self._region, self._within = region.data, within
         done = 0
-        for segment in scanned.residue:
+        behind = np.searchsorted(within, np.fromiter((s.offset for s in scanned.residue), np.int64, len(scanned.residue))).tolist()
+        for segment, hi in zip(scanned.residue, behind, strict=True):
             waiting = self._residue.is_waiting
             if not waiting and self._residue.is_dull(segment):
                 continue
-            hi = int(np.searchsorted(within, segment.offset, "left"))
             self._bars(scanned, done, hi)
             done = max(done, hi)
             if not (waiting and self._residue.is_dull(segment)):  # the bars before it may have ended what was waiting
@@ -132,14 +132,15 @@ class LogParser:
 
     def _bars(self, scanned: Scanned, lo: int, hi: int) -> None:
         """The bars lo..hi of a region: those of the training bar as frames, the others for what they say of it."""
-        if lo < hi:
-            self._residue.end_record()  # it was written before them, and its time is that of the frame before it
-            if not self._residue.has_exception:
-                self._now.n_at_exception = None
-            elif (went_on := self._went_on(scanned, lo, hi)) is not None:
-                self._bars(scanned, lo, went_on)
-                self._residue.end_exceptions()
-                lo = went_on
+        if lo >= hi:
+            return
+        self._residue.end_record()  # it was written before them, and its time is that of the frame before it
+        if not self._residue.has_exception:
+            self._now.n_at_exception = None
+        elif (went_on := self._went_on(scanned, lo, hi)) is not None:
+            self._bars(scanned, lo, went_on)
+            self._residue.end_exceptions()
+            lo = went_on
         while self._now.trainer is None and (at := self._unsigned(scanned, lo, hi)) is not None:
             self._frames(scanned, lo, at)
             self._look_for_sign(scanned, at)

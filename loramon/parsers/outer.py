@@ -10,7 +10,7 @@ and pastebins' views of a file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _QUOTE = re.compile(r" {0,3}(?:> ?)+(?!>)")
 _PIECES = tuple(
@@ -23,13 +23,14 @@ _PIECES = tuple(
     )
 )
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
-_NUMBER = re.compile(r" {0,6}(\d{1,7})(?:[:.|]? {1,3}\| ?|[:.] |  ?|:|[.|](?=\D|$)|$)")
-_FIRST = frozenset("> [0123456789")
+_NUMBER = re.compile(r" {0,6}([0-9]{1,7})(?:[:.|]? {1,3}\| ?|[:.] |  ?|:|[.|](?=\D|$)|$)")
+_FIRST = frozenset(">[0123456789")
+_MARGIN = 7
+"""Fewer blanks stand before any of them."""
 MAX_PIECES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Stripped:
+class Stripped(NamedTuple):
     """A line without what others put before it. `stamp`: the time that stood there, as text; `rank`: whose line it is."""
 
     text: str
@@ -51,7 +52,8 @@ class Outer:
         rank: int | None = None
         numbered = False
         for _ in range(MAX_PIECES):
-            if not text or (text[0] not in _FIRST and " | " not in text[:70] and not text.endswith(" |")):
+            begin = text[:_MARGIN].lstrip(" ")[:1]
+            if not begin or (begin not in _FIRST and " | " not in text[:70] and not text.endswith(" |")):
                 break
             quote = _QUOTE.match(text)
             if quote is not None and ">" in quote[0]:

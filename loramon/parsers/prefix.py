@@ -7,37 +7,40 @@ Sources: rich 14 `RichHandler`; CPython `logging`; torch c10/util/Logging.cpp (g
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 LEVEL = r"(?P<level>DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)"
 DATE = r"(?P<date>\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d)"
 
 _PIECES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"\s*(?:>\s?)+(?=\S)",                                                       # quoted when pasted
-        r"\s*\[(?:rank|default|RANK[ :]?)(?P<rank>\d+)\]:? ?",                       # torch excepthook, torchrun --tee
-        rf"{DATE} +{LEVEL}\s+",                                                      # rich, first record of a second
-        rf" {{19,29}}{LEVEL}\s+",                                                    # rich, further records
-        rf"\s{{0,4}}\d\d:\d\d:\d\d-\d{{6}} {LEVEL}\s+",                                       # kohya_ss GUI
-        rf"(?P<us>\d\d/\d\d/\d{{4}} \d\d:\d\d:\d\d) - {LEVEL} - [\w.]+ - ",          # diffusers, accelerate
-        rf"\[{LEVEL}\|{DATE}\] [\w.]+(?::\d+)? >> ",                                 # LLaMA-Factory
-        rf"\[{LEVEL}\|[\w.]+:\d+\] {DATE}(?:,\d+)? >> ",                             # transformers' own format
-        rf"\[{DATE}(?:[.,]\d+)?\] ?(?:\[{LEVEL}\] ?)?(?:\[[^\]]*\] ?)*",             # DeepSpeed, axolotl, supervisors
-        rf"{DATE}(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)? ?[-|:]? ?(?:\[?{LEVEL}\]?)?[ :|-]*(?:\[\w+\] )?(?:\(\w+\) )?",
-        rf"{LEVEL}:[\w.]+:",                                                         # logging.BASIC_FORMAT
-        r"\[?(?P<glog>[IWEF])\d{4} \d\d:\d\d:\d\d(?:\.\d+)? (?:\d+ )?[^\]]*\] ",     # glog
-        rf" ?{LEVEL}[: ]\s*(?=\S)",
-        r"\[(?:transformers|STDERR|STDOUT)\] ?",
+    (begins, re.compile(pattern))
+    for begins, pattern in (
+        (">", r"\s*(?:>\s?)+(?=\S)"),                                                       # quoted when pasted
+        ("[", r"\s*\[(?:rank|default|RANK[ :]?)(?P<rank>\d+)\]:? ?"),                       # torch excepthook, torchrun --tee
+        ("0", rf"{DATE} +{LEVEL}\s+"),                                                      # rich, first record of a second
+        ("A", rf" {{19,29}}{LEVEL}\s+"),                                                    # rich, further records
+        ("0", rf"\s{{0,4}}\d\d:\d\d:\d\d-\d{{6}} {LEVEL}\s+"),                             # kohya_ss GUI
+        ("0", rf"(?P<us>\d\d/\d\d/\d{{4}} \d\d:\d\d:\d\d) - {LEVEL} - [\w.]+ - "),          # diffusers, accelerate
+        ("[", rf"\[{LEVEL}\|{DATE}\] [\w.]+(?::\d+)? >> "),                                 # LLaMA-Factory
+        ("[", rf"\[{LEVEL}\|[\w.]+:\d+\] {DATE}(?:,\d+)? >> "),                             # transformers' own format
+        ("[", rf"\[{DATE}(?:[.,]\d+)?\] ?(?:\[{LEVEL}\] ?)?(?:\[[^\]]*\] ?)*"),             # DeepSpeed, axolotl, supervisors
+        ("0", rf"{DATE}(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)? ?[-|:]? ?(?:\[?{LEVEL}\]?)?[ :|-]*(?:\[\w+\] )?(?:\(\w+\) )?"),
+        ("A", rf"{LEVEL}:[\w.]+:"),                                                         # logging.BASIC_FORMAT
+        ("[A", r"\[?(?P<glog>[IWEF])\d{4} \d\d:\d\d:\d\d(?:\.\d+)? (?:\d+ )?[^\]]*\] "),    # glog
+        ("A", rf" ?{LEVEL}[: ]\s*(?=\S)"),
+        ("[", r"\[(?:transformers|STDERR|STDOUT)\] ?"),
     )
 )
+"""With what they may begin behind blanks: a digit (`0`), the first letter of a level (`A`), or the character itself."""
+_RICH = (_PIECES[2][1], _PIECES[3][1])
+_BY_BEGIN = {mark: tuple(piece for begins, piece in _PIECES if mark in begins) for mark in ">[0A"}
+_BY_BEGIN |= dict.fromkeys("DIWECF", _BY_BEGIN["A"])
 FILE_COLUMN = re.compile(r"\s+[\w.]+\.py:\d+\s*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Peeled:
+class Peeled(NamedTuple):
     """A message without what stood before it. `wall_s`: its stamp, Unix seconds read as local time."""
 
     message: str
@@ -54,7 +57,8 @@ def peel(text: str) -> Peeled:
     rank: int | None = None
     rich = False
     for _ in range(4):
-        for piece in _PIECES:
+        begin = text.lstrip()[:1]
+        for piece in _BY_BEGIN.get("0" if begin.isdecimal() else begin, ()):
             match = piece.match(text)
             if match is None or not match.end():
                 continue
@@ -64,7 +68,7 @@ def peel(text: str) -> Peeled:
                 rank = int(found["rank"])
             if wall_s is None and (stamp := found.get("date") or found.get("us")):
                 wall_s = wall_of(stamp)
-            if piece in _PIECES[2:4]:
+            if piece in _RICH:
                 rich = True
             text = text[match.end():]
             break

@@ -235,7 +235,7 @@ class Residue:
 
     def _in_traceback(self, text: str, place: Place) -> None:
         """A traceback's lines name scripts and packages, and a launcher's quotes the whole command."""
-        for rule in self._shortlist.of(text)[0]:
+        for rule in self._shortlist.of(text).rules:
             if rule.trainer is not None and rule.pattern.match(text):
                 self._to.seen(rule.trainer, place, text)
         for item in settings_in(text, place, self._to.trainer):
@@ -243,16 +243,22 @@ class Residue:
 
     def _message(self, message: str, text: str, place: Place, rank: int | None, wall_s: float | None = None) -> None:
         self._before = message
-        rules, may_fail = self._shortlist.of(text if message in text else f"{text}\n{message}")
-        known = self._match(rules, message, text, place, rank)
+        may = self._shortlist.of(text if message in text else f"{text}\n{message}")
+        known = self._match(may.rules, message, text, place, rank)
         if (point := plain_point(message)) is not None:
             known = True
             self._to.point(point.stamped(wall_s), place)
-        for item in (*settings_in(text, place, self._to.trainer), *self._dump.line(text, place, self._to.trainer)):
+        trainer = self._to.trainer
+        dumps = trainer in DUMPING_TRAINERS
+        settings = settings_in(text, place, trainer) if may.may_command else ()
+        for item in (*settings, *(self._dump.line(text, place, trainer) if dumps else ())):
             known = True
             self._to.payload(item, place)
-        failed = self._failure(message, text, place, rank) if may_fail else self._tracebacks.bare(message, place, rank)
-        if not (failed or known or self._dump.is_dump):
+        if may.may_fail:
+            known |= self._failure(message, text, place, rank)
+        elif may.may_raise:
+            known |= self._tracebacks.bare(message, place, rank)
+        if not (known or (dumps and self._dump.is_dump)):
             self._unknown.add(message.encode().translate(DIGITS_TO_0), place.line)
 
     def _match(self, rules: tuple[Rule, ...], message: str, text: str, place: Place, rank: int | None) -> bool:

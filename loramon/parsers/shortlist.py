@@ -7,14 +7,24 @@ texts, some of which hold digits, only this is told: that none occurs.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from loramon.catalogue.match import EXCEPTION_ENDS
 from loramon.parsers.base import Rule
 
 DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
 MAX_SHAPES = 4096
+_KINDS = tuple(end.encode() for end in EXCEPTION_ENDS)
 
-Candidates = tuple[tuple[Rule, ...], bool]
-"""Rules whose literal the line holds, in order; and whether it may hold a text of the catalogue."""
+
+class Candidates(NamedTuple):
+    """What a line of some shape may mean. `rules`: those whose literal it holds, in order; `may_fail`: it may hold a text
+    of the catalogue; `may_raise`: it may be the last line of a traceback; `may_command`: it may hold a command line."""
+
+    rules: tuple[Rule, ...]
+    may_fail: bool
+    may_raise: bool
+    may_command: bool
 
 
 class Shortlist:
@@ -33,5 +43,6 @@ class Shortlist:
             if len(self._known) >= MAX_SHAPES:
                 self._known.clear()
             rules = tuple(rule for rule in self._rules if rule.literal in shape)
-            found = self._known[shape] = (rules, any(text in shape for text in self._texts))
+            may_fail, may_raise = any(text in shape for text in self._texts), any(end in shape for end in _KINDS)
+            found = self._known[shape] = Candidates(rules, may_fail, may_raise, b"--" in shape)
         return found

@@ -21,7 +21,7 @@ from made_logs import KOHYA_START_S, hf, kohya
 from reading import engine_of, told_alarms
 
 from loramon.detectors import TICK_DETECTORS
-from loramon.detectors.base import Patient, TickDetector, Ticks, TickView
+from loramon.detectors.base import TickDetector, Ticks, TickView, is_patient
 from loramon.engine import Engine
 from loramon.events import Chunk, Progress, Told
 from loramon.samples import GpuSample, HostSample
@@ -115,7 +115,7 @@ def test_silence_before_the_first_step_is_told_by_the_readings() -> None:
 
 # ---------------------------------------------------------------- ticks that are passed over
 
-PATIENT = [make for make in TICK_DETECTORS if isinstance(make(), Patient)]
+PATIENT = [make for make in TICK_DETECTORS if is_patient(make())]
 
 
 @st.composite
@@ -138,7 +138,7 @@ def bare_runs(draw: st.DrawFn) -> tuple[Run, list[int]]:
     return run, [*sorted(draw(st.lists(st.integers(1, n - 1), max_size=6))), n]
 
 
-def told_at(detector: TickDetector, run: Run, ends: list[int], is_patient: bool) -> list[Told]:
+def told_at(detector: TickDetector, run: Run, ends: list[int], passing: bool) -> list[Told]:
     """What a fresh detector tells; asked at every tick, or only at those that it does not pass over."""
     told, lo = [], 0
     for hi in ends:
@@ -147,7 +147,7 @@ def told_at(detector: TickDetector, run: Run, ends: list[int], is_patient: bool)
         ticks = Ticks(t_s, t_s - LAG_S, np.array([len(v.step) for v in views], np.int64), views[-1]) if views else None
         at = 0
         while ticks is not None:
-            if is_patient and isinstance(detector, Patient):
+            if passing and is_patient(detector):
                 at = detector.pass_over(ticks, at)
             if at >= len(t_s):
                 break
@@ -162,7 +162,7 @@ def told_at(detector: TickDetector, run: Run, ends: list[int], is_patient: bool)
 @settings(max_examples=25, deadline=None)
 def test_passing_over_ticks_tells_the_same_as_being_asked_at_each(make, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]
     run, ends = data.draw(bare_runs())
-    assert told_at(make(), run, ends, is_patient=True) == told_at(make(), run, ends[-1:], is_patient=False)
+    assert told_at(make(), run, ends, passing=True) == told_at(make(), run, ends[-1:], passing=False)
 
 
 def slow_then_silent() -> Run:
@@ -191,7 +191,7 @@ def test_the_patient_ones_tell_something_and_pass_over_ticks() -> None:
 
     run = slow_then_silent()
     n = len(run.ticks())
-    ids = {told.id for make in PATIENT for told in told_at(counted(make), run, [n], is_patient=True)}
+    ids = {told.id for make in PATIENT for told in told_at(counted(make), run, [n], passing=True)}
     assert ids == {"slowdown", "hang", "slow-sampling", "time-limit-ahead"}
     assert asked["slow-steps"] < n / 10 and asked["slow-sampling"] < n / 100  # the run is silent for half of its time: hang looks then
 
