@@ -1,13 +1,15 @@
-"""Screens that send a changed stretch of a row alone: what makes updates of single cells cheap on the wire.
+"""Screens that render and send a changed stretch of a row alone: what makes updates of single cells cheap.
 
-Textual 8.2 knows the stretches that changed (`Compositor.render_partial_update`), but `ChopsUpdate.render_segments`
-sends each from the left edge of its widget. Here the part left of the stretch is cut off, and a colour that stays the
-same is not sent again. Only what Textual keeps to itself is replaced, and only where it is as we know it; everything
-works without it, with more bytes.
+Textual 8.2 knows the stretches that changed (`Compositor.render_partial_update`), but it renders every widget between
+the first and the last of them, and `ChopsUpdate.render_segments` sends each from the left edge of its widget. Here only
+the changed rows of the widgets that are seen there are rendered, the part left of a stretch is cut off, and a colour that
+stays the same is not sent again. Only what Textual keeps to itself is replaced, and only where it is as we know it;
+everything works without it, with more work and more bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.color import ColorSystem
@@ -15,6 +17,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -63,11 +66,34 @@ def _code(style: Style | None, system: ColorSystem) -> str:
 
 
 class CellCompositor(Compositor):
-    """Textual's compositor with updates that are cut on both sides."""
+    """Textual's compositor, but an update is made of what changed and of nothing else."""
+
+    _changed: tuple[Region, ...] = ()
+    """The stretches of the update that is being made."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
-        update = super().render_partial_update()
+        self._changed = tuple(self._dirty_regions)
+        try:
+            update = super().render_partial_update()
+        finally:
+            self._changed = ()
         return update and CellUpdate(update.chops, update.spans, update.chop_ends)
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        if not self._changed:
+            yield from super()._get_renders(crop)
+            return
+        bare = self._changed
+        for widget, (region, clip) in self.visible_widgets.items():  # front to back
+            seen = region.intersection(clip)
+            touched = [seen.intersection(part) for part in bare if seen.overlaps(part)]
+            if touched:
+                top, bottom = min(part.y for part in touched), max(part.bottom for part in touched)
+                rows = Region(seen.x, top, seen.width, bottom - top)
+                yield rows, rows, widget.render_lines(rows.translate((-region.x, -region.y)))
+                bare = tuple(part for part in bare if not seen.contains_region(part))
+                if not bare:
+                    return
 
 
 def use_cell_updates(screen: Screen[Any]) -> bool:

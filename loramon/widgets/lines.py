@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 from rich.cells import cell_len
-from textual.content import Content
+from rich.segment import Segment
+from rich.style import Style as CellStyle
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.visual import Visual
+from textual.style import Style
 from textual.widget import Widget
 
 from loramon.screens.rows import Row
@@ -30,6 +31,8 @@ class Lines(Widget):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(markup=False, **kwargs)
         self._rows: list[Row] = []
+        self._styles_of: tuple[str, Style] | None = None
+        self._styles: dict[str, CellStyle] = {}
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -52,9 +55,16 @@ class Lines(Widget):
         style = self.visual_style
         if y >= len(self._rows) or not width:
             return Strip.blank(width, style.rich_style)
-        content = Content.assemble(*(( _safe(text), part) for text, part in self._rows[y]))
-        strips = Visual.to_strips(self, content, width, 1, style, pad=True)
-        return strips[0].crop(0, width) if strips else Strip.blank(width, style.rich_style)
+        if (self.app.theme, style) != self._styles_of:
+            self._styles_of, self._styles = (self.app.theme, style), {}
+        # straight to cells: by way of a Content (wrapping, alignment, markup) a row costs several times as much
+        parts = [Segment(_safe(text), self._styles.get(part) or self._style(part)) for text, part in self._rows[y]]
+        return Strip(parts).adjust_cell_length(width, style.rich_style)
+
+    def _style(self, part: str) -> CellStyle:
+        """The look of a part ("bold $error") on this widget."""
+        found = self._styles[part] = (self.visual_style + self._get_style(part)).rich_style
+        return found
 
 
 @lru_cache(maxsize=512)
