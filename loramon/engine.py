@@ -149,6 +149,7 @@ class Engine:
 
     def _source_event(self, event: SourceEvent) -> None:
         self.source_events.append(event)
+        self._ticker.happened(event)
         if event.change in ("rotated", "truncated", "replaced") and event.source in self.logs:
             lane = self.logs[event.source]
             self._apply(self._read(lane, lane.finish()))

@@ -41,12 +41,15 @@ class Chunk:
     t_s: float | None = None
 
 
-SourceChange = Literal["opened", "rotated", "truncated", "replaced", "deleted", "corrupt", "dropped", "late", "unreadable", "ended"]
+SourceChange = Literal["opened", "rotated", "truncated", "replaced", "deleted", "corrupt", "dropped", "late", "unreadable", "ended", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """Something happened to a source itself. `n_bytes`: how much was lost or skipped, where that is known."""
+    """Something happened to a source itself. `n_bytes`: how much was lost or skipped, where that is known.
+
+    `stopped`: the recording takes nothing more from here on (see `recording.stopping`).
+    """
 
     source: str
     change: SourceChange
@@ -60,7 +63,8 @@ class ProcessEvent:
     """A process was started, attached to, seen to exit, or lost from sight (gone, and nobody saw how).
 
     `n_oom_kills`: how many processes of its cgroup the kernel killed for want of memory while it ran, where that is told.
-    `time_limit_end_s`: Unix time at which a scheduler will end it.
+    `time_limit_end_s`: Unix time at which a scheduler will end it. `output_free_bytes`: what was left on the disk of its
+    output when it exited.
     """
 
     change: Literal["started", "attached", "exited", "lost"]
@@ -70,6 +74,7 @@ class ProcessEvent:
     t_s: float | None = None
     n_oom_kills: int | None = None
     time_limit_end_s: float | None = None
+    output_free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

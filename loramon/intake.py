@@ -103,6 +103,7 @@ class Intake:
         self._after()
         if self.tap is not None:
             self.tap.tick()
+            self._look_at_recording()
         return False
 
     def _poll(self, feed: Feed) -> list[Item]:
@@ -122,6 +123,7 @@ class Intake:
 
     def _take(self, feed: Feed, item: Item) -> None:
         if self.tap is not None:
+            self._look_at_recording()
             self._record(self.tap, feed, item)
         if isinstance(item, Chunk):
             self.has_data = True
@@ -161,7 +163,30 @@ class Intake:
             return
         folder = feed.events_of(item)
         path = Path(item.source) if folder is not None else feed.logs().get(item.source)
-        self._guard("recording", lambda: tap.take(item, path, folder))
+        kept = [True]
+        self._guard("recording", lambda: kept.append(tap.take(item, path, folder)))
+        if not kept[-1]:
+            self._look_at_recording()  # before these bytes, which it does not hold
+
+    def _look_at_recording(self) -> None:
+        """A recording that will not go on stops here, between two items: that is its last one, and one for the engine."""
+        if self.tap is None or not self.tap.store.wish or self._recording_stopped or not self.feeds:
+            return
+        from loramon.recording.stopping import stopped_event
+
+        self._recording_stopped = True
+        outputs = [path for feed in self.feeds for path in feed.logs().values()]
+        self._take(self.feeds[0], stopped_event(self.tap.store, outputs, self._saves_folder()))
+        self.revision += 1
+
+    def _saves_folder(self) -> Path | None:
+        """Where the training saves its weights, as far as its settings tell."""
+        named = self.engine.run.setting("output_dir")
+        if not isinstance(named, str) or not named:
+            return None
+        cwd = next((cwd for feed in self.feeds if (cwd := getattr(feed, "cwd", None)) is not None), None)
+        path = Path(named).expanduser()
+        return path if path.is_absolute() else cwd / path if cwd is not None else None
 
     def _source_event(self, feed: Feed, event: SourceEvent) -> None:
         folder = feed.events_of(Chunk(event.source, 0, b""))
@@ -205,9 +230,6 @@ class Intake:
                     self.tap.take(Quiet(source))
                 self._guard("engine", lambda source=source: self.engine.quiet(source))  # type: ignore[misc]
                 self.revision += 1
-        if self.tap is not None and self.tap.store.stopped and not self._recording_stopped:
-            self._recording_stopped = True
-            self._say(Notice("switched-off", self.name, f"recording.stopped-{self.tap.store.stopped}", self.clock.now_s()))
         if self.ended and not self._finished:
             self._finished = True
             self._guard("engine", self.engine.finish)
@@ -264,5 +286,7 @@ class Intake:
         for feed in self.feeds:
             feed.close()
         if self.tap is not None:
+            self._guard("recording", self.tap.flush)
+            self._look_at_recording()
             self.tap.close()
             self.tap = None

@@ -50,6 +50,8 @@ def notices_of(event: SourceEvent, name: str, t_s: float) -> list[Notice]:
         return [Notice("unreadable", name, "notice.unreadable", t_s, {"why": event.detail.removeprefix("error: ")})]
     if change == "dropped":
         return [Notice("dropped", name, "notice.dropped", t_s, {"n_bytes": event.n_bytes or 0})]
+    if change == "stopped":
+        return [Notice("switched-off", name, f"recording.stopped-{event.detail.partition(' ')[0]}", t_s)]
     said: list[Notice] = []
     if change in ("deleted", "rotated", "truncated", "replaced"):
         said.append(Notice(change, name, f"notice.{change}", t_s))

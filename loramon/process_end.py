@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from loramon.events import End, Fact, Failure, Place, ProcessEvent
 
 INTERRUPT = 2
+FULL_BYTES = 1 << 16
+"""With less left on the disk of its output a job had no room for its last words."""
+
 
 def said_by_status(event: ProcessEvent, place: Place) -> Iterator[Fact | Failure | End]:
     """The happenings of a process that was seen to exit. Nothing for one that ended in order: its log says what it reached."""
@@ -19,6 +22,9 @@ def said_by_status(event: ProcessEvent, place: Place) -> Iterator[Fact | Failure
     if number is None:
         if code:
             text = f"exit status {code}"
+            if event.output_free_bytes is not None and event.output_free_bytes < FULL_BYTES:
+                told = f"{text}; {event.output_free_bytes} bytes were left on the disk of its output"
+                yield Failure("disk-full", "exit-status-disk-full", "critical", place, told, wrapper=True, numbers={"exit_code": code})
             yield Failure("crash-unknown", "exit-status", "critical", place, text, wrapper=True, numbers={"exit_code": code})
             yield End("exited", place, text, exit_code=code)
         return

@@ -22,6 +22,8 @@ TAGS_OF = {
 """The series whose rows show it."""
 IMAGE_TRAINERS = ("kohya", "musubi", "diffusers", "ai-toolkit", "onetrainer", "simpletuner", "diffusion-pipe")
 """What is known of losses that fall far is known of image models: a language model's loss may well halve."""
+BY_FIGURES = ("disk-filling",)
+"""What no line of the log shows."""
 MAX_EVIDENCE = 3
 EARLY_STEPS = 3
 
@@ -114,7 +116,7 @@ def _evidence(run: Run, finding: Finding, told: Told, excerpts: Excerpts | None)
         for (_, name), series in sorted(run.series.items()):
             if name == tag:
                 found += [e for step in steps if (e := _row(series, step, excerpts)) is not None]
-    if not found:
+    if not found or finding.id in BY_FIGURES:
         found = [Evidence(None, None, told.step, _figures(told))]
     return found[:MAX_EVIDENCE]
 

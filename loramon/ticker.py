@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.detectors import TICK_DETECTORS
-from loramon.detectors.base import Patient, TickDetector, Ticks, TickView, is_patient
+from loramon.detectors.base import Patient, TickDetector, Ticks, TickView, hears, is_patient
 from loramon.detectors.hang_start import StartWatch
-from loramon.events import End, Failure, Told
+from loramon.events import End, Failure, SourceEvent, Told
 from loramon.readings import Readings
 from loramon.run import Run
 from loramon.samples import Sample
@@ -87,6 +87,21 @@ class Ticker:
             self._tell(told)
         if run.tick_t_s.n and self._readings.n:
             run.timeline.heard(self._readings.last_s(), float(run.tick_t_s.view[-1]))
+
+    def happened(self, event: SourceEvent) -> None:
+        """Something happened to a source: told at once, for a recording that it ended has no tick behind it."""
+        run = self._run
+        t_s = float(run.tick_t_s.view[-1]) if run.tick_t_s.n else None
+        for detector in tuple(self._detectors):
+            if hears(detector):
+                try:
+                    tellings = detector.hear(event, t_s, run.progress.step)
+                except Exception as error:
+                    self._detectors.remove(detector)
+                    raised(run, detector.name, error)
+                    continue
+                for told in tellings:
+                    self._tell(told)
 
     def last(self, beyond: bool) -> None:
         """The run ended: one more tick, which sees all but its newest two seconds. A later one would take a second

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
-from loramon.events import Event, LossKind, Progress, Rows, Told
+from loramon.events import Event, LossKind, Progress, Rows, SourceEvent, Told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,6 +109,17 @@ class TickView:
     def slept_s(self, since_s: float) -> float:
         """Seconds that the machine slept at or behind this time."""
         return sum(seconds for at, seconds in self.asleep if at >= since_s)
+
+
+class Hears(Protocol):
+    """A detector that is told of what happens to a source as well, at once: at `t_s`, when `step` was the newest."""
+
+    def hear(self, event: SourceEvent, t_s: float | None, step: int | None) -> list[Told]: ...
+
+
+def hears(detector: object) -> TypeGuard[Hears]:
+    """Whether it is told of what happens to sources."""
+    return hasattr(detector, "hear")
 
 
 Needs = Literal["gpu", "host"] | None

@@ -1,7 +1,8 @@
 """`disk-filling`: a save that is still to come will not fit on the disk that the run writes to, or it is nearly full.
 
 How large a save is shows in the free space before and behind it; how much a save costs in the end in the free space from one
-save to the next, as many trainers delete old ones. What else fills the disk counts as well.
+save to the next, as many trainers delete old ones. What else fills the disk counts as well. A recording that stopped itself
+for want of room is such a disk too: its event says what of the training lies on the same one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loramon.events import Told
+from loramon.events import SourceEvent, Told
 
 if TYPE_CHECKING:
 
@@ -31,7 +32,8 @@ SPARE = 1.05  # a file system wants a little of its own
 class DiskFilling:
     """Tells `disk-filling` (warning) once and renews its figures. Numbers: `disk_free_gib`, `save_gib` (the newest save),
     `eta_step`: the step of the first save that does not fit, with `eta_low_step` and `eta_high_step` a save before and behind;
-    of a disk that is nearly full `disk_free_gib` and `left_mib` alone."""
+    of a disk that is nearly full `disk_free_gib` and `left_mib` alone; of a recording that stopped itself `recording` (what
+    lies on its disk: `output`, `saves`, `both`, or `apart`, which is a note) and `recorder_left_mib`."""
 
     name = ID
     tells: tuple[str, ...] = (ID,)
@@ -40,6 +42,23 @@ class DiskFilling:
     def __init__(self) -> None:
         self._looked_s = -math.inf
         self._told = False
+        self._newest: dict[str, object] = {}
+        self._recording: dict[str, object] = {}
+
+    def hear(self, event: SourceEvent, t_s: float | None, step: int | None) -> list[Told]:
+        """A recording that stopped itself for want of room tells of its disk what no reading may have shown yet."""
+        why, *there = event.detail.split()[:3] or [""]
+        if event.change != "stopped" or why != "disk-full":
+            return []
+        lies = "both" if len(there) == 2 else there[0] if there and there[0] in ("output", "saves") else "apart"
+        numbers: dict[str, object] = {"recording": lies}
+        if event.n_bytes is not None:
+            numbers["recorder_left_mib"] = event.n_bytes >> 20
+        if lies == "apart":
+            return [Told(ID, "note", step, t_s, None, numbers)]
+        self._recording = numbers
+        renews, self._told = self._told, True
+        return [Told(ID, "warning", step, t_s, None, {**self._newest, **numbers}, renews=renews)]
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:
         """What is to be told at second `t_s` of the run, from `view` alone."""
@@ -78,11 +97,12 @@ class DiskFilling:
         return self._tell(t_s, view, numbers)
 
     def _tell(self, t_s: float, view: TickView, numbers: dict[str, object]) -> list[Told]:
-        renews, self._told = self._told, True
-        return [Told(ID, "warning", _newest(view), t_s, None, numbers, renews=renews)]
+        renews, self._told, self._newest = self._told, True, numbers
+        return [Told(ID, "warning", _newest(view), t_s, None, {**numbers, **self._recording}, renews=renews)]
 
     def _enough(self, t_s: float, view: TickView) -> list[Told]:
         resolved, self._told = self._told, False
+        self._newest = {}
         return [Told(ID, "warning", _newest(view), t_s, None, {}, resolves=True)] if resolved else []
 
 

@@ -38,12 +38,16 @@ State = Literal["starting", "running", "ended", "lost", "elsewhere"]
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended. `n_oom_kills`: what the kernel killed in its cgroup for want of memory while it ran, None where untold."""
+    """How a job ended. `n_oom_kills`: what the kernel killed in its cgroup for want of memory while it ran, None where untold.
+
+    `output_free_bytes`: what was left then on the disk of its output.
+    """
 
     exit_code: int | None
     signal: int | None
     ended_s: float | None
     n_oom_kills: int | None = None
+    output_free_bytes: int | None = None
 
     @property
     def status(self) -> int:
@@ -127,9 +131,9 @@ class Job:
         found = _read(self.folder / "status.json")
         if not found:
             return None
-        code, number, n = found.get("exit_code"), found.get("signal"), found.get("n_oom_kills")
+        code, number, n, free = (found.get(name) for name in ("exit_code", "signal", "n_oom_kills", "output_free_bytes"))
         return Ending(code if isinstance(code, int) else None, number if isinstance(number, int) else None,
-                      _number(found.get("ended_s")), n if isinstance(n, int) else None)  # fmt: skip
+                      _number(found.get("ended_s")), n if isinstance(n, int) else None, free if isinstance(free, int) else None)  # fmt: skip
 
     def state(self) -> State:
         """What became of it, now."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from loramon.clock import Clock
 from loramon.command_settings import configs_of_command
 from loramon.events import Chunk, ProcessEvent
 from loramon.feeds import FollowedFile, Item
+from loramon.jobs.ending import end_event
 from loramon.jobs.folder import Job
 from loramon.jobs.identity import is_alive
 from loramon.telemetry import TelemetryFeed, live_telemetry
@@ -42,6 +44,11 @@ class JobFeed:
         self._next_look_s: float | None = None
 
     @property
+    def cwd(self) -> Path | None:
+        """The folder that the job was started in."""
+        return self.job.cwd
+
+    @property
     def ended(self) -> bool:
         return self._ended
 
@@ -73,15 +80,8 @@ class JobFeed:
         if self._end is not None or (self._next_look_s is not None and now_s < self._next_look_s):
             return
         self._next_look_s = now_s + LOOK_S
-        state = self.job.state()
-        if state not in ("ended", "lost"):
-            return
-        process, ending = self.job.process, self.job.ending
-        pid = process.pid if process else None
-        if ending is None:
-            self._end = ProcessEvent("lost", pid, t_s=self._clock.now_s())
-        else:
-            self._end = ProcessEvent("exited", pid, ending.exit_code, ending.signal, ending.ended_s, ending.n_oom_kills)
+        end = end_event(self.job)
+        self._end = end if end is None or end.t_s is not None else replace(end, t_s=self._clock.now_s())
 
     def events_of(self, chunk: Chunk) -> str | None:
         return None

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,7 @@ def _write_status(folder: Path, code: int, before: int | None) -> None:
         "exit_code": code if code >= 0 else None,
         "signal": -code if code < 0 else None,
         "ended_s": SystemClock().now_s(),
+        "output_free_bytes": _free_bytes(folder),
         "n_oom_kills": None if before is None or after is None else max(0, after - before),
     }
     text = json.dumps(ending).encode().ljust(STATUS_BYTES)
@@ -128,6 +130,14 @@ def _write_status(folder: Path, code: int, before: int | None) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             write_whole(folder / "status.json", text)
+
+
+def _free_bytes(folder: Path) -> int | None:
+    """What is left on the disk of the output: a job that could not write its own words has none to say why it ended."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 def oom_kills() -> int | None:

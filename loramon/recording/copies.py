@@ -53,12 +53,14 @@ class Copies:
 
     def write(self, copy: Path, offset: int, data: bytes | None, data_offset: int, path: Path | None, n: int) -> bool:
         """Bytes from `offset` on into their place of the copy. False where they could not be kept."""
+        if self._store.wish:
+            return False
         try:
             if data is None:
                 data = _read_again(path, data_offset, n)
             piece = data[offset - data_offset :]
             if self._n_bytes + len(piece) > self._max_bytes:
-                self._store.stop("large")
+                self._store.wish = "large"
                 return False
             file = self._open.get(copy)
             if file is None:
@@ -67,7 +69,7 @@ class Copies:
             file.write(piece)
             self._n_bytes += len(piece)
         except OSError as error:
-            self._store.stop("disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "unwritable")
+            self._store.wish = ("disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "unwritable")
             return False
         return len(piece) == data_offset + n - offset
 

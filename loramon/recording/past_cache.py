@@ -52,8 +52,8 @@ def keep_past(footage: Footage, past: Past) -> bool:
 
 
 def _key(footage: Footage) -> str:
-    """Another loramon or more rows: worked out anew."""
-    return f"{made_by()} {footage.n_rows}"
+    """Another loramon or more to read: worked out anew."""
+    return f"{made_by()} {footage.version}"
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -25,6 +25,8 @@ COMMIT_S = 1.0
 MIN_FREE_BYTES = 64 << 20
 LOOK_AT_DISK_S = 5.0
 HEAD_BYTES = 256
+ROOM_BYTES = 1 << 17
+"""Held on the disk for the last rows of a recording that the disk has no room for any more."""
 
 Stopped = Literal["", "disk-full", "unwritable", "large"]
 
@@ -40,13 +42,15 @@ create table if not exists cache(name text primary key, made_by text, data blob)
 class Store:
     """Writes a recording. `stopped`: why it takes nothing more; what was written stays readable.
 
-    `min_free_bytes`: with less room on its disk it stops, so that the training's own files get the rest.
+    `min_free_bytes`: with less room on its disk it wishes to stop, so that the training's own files get the rest. `wish`:
+    why it cannot or will not go on; whoever fills it ends it with a last row (`end_with`).
     """
 
     def __init__(self, path: Path, clock: Clock, about: dict[str, str] | None = None, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         """Opens the recording, or begins one. Raises OSError."""
         self.path = path
         self.stopped: Stopped = ""
+        self.wish: Stopped = ""
         self.free_bytes: int | None = None
         self.n_rows = 0
         self._clock = clock
@@ -55,9 +59,11 @@ class Store:
         self._sources: dict[str, int] = {}
         self._heads: dict[int, bytes] = {}
         self._committed_s = self._looked_s = clock.monotonic_s()
-        existed = path.exists()
-        if not existed:
+        self._room = path.with_name(f".{path.name}.room")
+        if not path.exists():
             os.close(paths.create_private(path))
+        with contextlib.suppress(OSError), open(paths.create_private(self._room), "wb") as room:
+            room.write(b"\0" * ROOM_BYTES)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
             self._open(about or {})
@@ -148,35 +154,40 @@ class Store:
     def tick(self) -> bool:
         """To be called often: commits once a second, looks at the disk now and then. True where something was committed."""
         now_s = self._clock.monotonic_s()
-        if now_s - self._committed_s < COMMIT_S:
+        if now_s - self._committed_s < (LOOK_AT_DISK_S if self.stopped else COMMIT_S):
             return False
         self._committed_s = now_s
-        if now_s - self._looked_s >= LOOK_AT_DISK_S:
+        if now_s - self._looked_s >= LOOK_AT_DISK_S and not self.stopped:
             self._looked_s = now_s
             self._look_at_disk()
+            if self.free_bytes is not None and self.free_bytes < self._min_free_bytes:
+                self.wish = self.wish or "disk-full"
         return self.commit()
 
     def _look_at_disk(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self.free_bytes = shutil.disk_usage(self.path.parent).free
-        except OSError:
-            return
-        if self.free_bytes < self._min_free_bytes:
-            self.stop("disk-full")
 
     def commit(self) -> bool:
-        """Writes what waits; True where that was something. What cannot be written ends the recording, never the watch."""
-        if self.stopped or not self._pending:
+        """Writes what waits; True where that was something. What cannot be written ends the recording, never the watch.
+
+        What a full disk had no room for waits on, with the last row, and is tried again.
+        """
+        rows = self._pending
+        if not rows:
             return False
-        rows, self._pending = self._pending, []
         first = self.n_rows + 1
         try:
             self._db.execute("begin immediate")
             self._db.executemany("insert into tail values(?, ?)", ((first + i, json.dumps(row, separators=(",", ":"))) for i, row in enumerate(rows)))
+            if self.stopped:
+                why = json.dumps([self.stopped, self._clock.now_s(), self.free_bytes])
+                self._db.execute("insert or replace into meta values('stopped', ?)", (why,))
             self._db.execute("commit")
         except sqlite3.Error as error:
             self._fail(error)
             return False
+        self._pending = []
         self.n_rows += len(rows)
         self._n_tail += len(rows)
         if self._n_tail >= 2 * BLOCK_ROWS:
@@ -185,7 +196,7 @@ class Store:
 
     def compact(self, everything: bool = False) -> None:
         """Packs the rows of the tail into blocks, the newest ones too where `everything` is to be packed."""
-        if self.stopped == "unwritable":
+        if self.stopped:
             return
         try:
             while self._n_tail >= BLOCK_ROWS or (everything and self._n_tail):
@@ -213,21 +224,28 @@ class Store:
         except sqlite3.Error as error:
             self._fail(error)
 
-    def stop(self, why: Stopped) -> None:
-        """Takes nothing more; what is there is written down whole, with the reason, while there is room for it."""
-        if self.stopped:
-            return
-        self.commit()
-        self._execute("insert or replace into meta values('stopped', ?)", (json.dumps([why, self._clock.now_s(), self.free_bytes]),))
-        self.stopped = self.stopped or why
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("pragma wal_checkpoint(truncate)")
+    def end_with(self, row: Row, why: Stopped) -> None:
+        """The last row: nothing more is taken. It is written with what waits, and the reason, as soon as there is room."""
+        if self.stopped != "unwritable":
+            self._pending.append(row)
+        self.wish = self.stopped = self.stopped or why
+        self._drop_room()
+        if self.commit():
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("pragma wal_checkpoint(truncate)")
+
+    def _drop_room(self) -> None:
+        with contextlib.suppress(OSError):
+            self._room.unlink()
 
     def _fail(self, error: sqlite3.Error) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("rollback")
         full = getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
-        self.stopped = self.stopped or ("disk-full" if full else "unwritable")
+        self.wish = self.stopped = self.stopped or ("disk-full" if full else "unwritable")
+        self._look_at_disk()
+        if not full:
+            self._pending = []
 
     def close(self) -> None:
         """Writes what waits and lets go of the file. May be called twice."""
@@ -238,3 +256,4 @@ class Store:
             self._db.execute("pragma wal_checkpoint(truncate)")
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
+        self._drop_room()

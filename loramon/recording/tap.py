@@ -49,11 +49,11 @@ class Tap:
         self._known = store.recorded_bytes()
         self._copies = Copies(store, max_bytes) if copies else None
 
-    def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> None:
-        """Takes one item as it goes into the engine. `path`: the file of a chunk's source; `folder`: that of its event files."""
+    def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> bool:
+        """Takes one item as it goes into the engine; False where its bytes could not be kept. `path`: the file of a chunk's
+        source; `folder`: that of its event files."""
         arrived = self.arrival(item, path, folder)
-        if arrived is not None:
-            self.write(arrived)
+        return arrived is None or self.write(arrived)
 
     def arrival(self, item: Item, path: Path | None, folder: str | None) -> object:
         """What is to be written of the item, with the time of now; None for what is none of a recording's business."""
@@ -78,14 +78,18 @@ class Tap:
             return sample_row(item)
         return None
 
-    def write(self, arrived: object) -> None:
-        """Hands it to the store."""
+    def write(self, arrived: object) -> bool:
+        """Hands it to the store; False where bytes could not be kept."""
+        if isinstance(arrived, _Arrived):
+            return self._piece(arrived)
         if isinstance(arrived, list):
+            if arrived[0] == "s" and arrived[3] == "stopped":
+                self.store.end_with(arrived, self.store.wish)
+                return True
             if arrived[0] == "s" and arrived[3] in ("rotated", "truncated", "replaced"):
                 self._begins_anew(arrived[2])
             self.store.add(arrived)
-        elif isinstance(arrived, _Arrived):
-            self._piece(arrived)
+        return True
 
     def _begins_anew(self, source: str) -> None:
         self._known.pop(source, None)
@@ -93,7 +97,7 @@ class Tap:
             self._copies.restarted(source)
         self.store.restarted(source)
 
-    def _piece(self, piece: _Arrived) -> None:
+    def _piece(self, piece: _Arrived) -> bool:
         if piece.head and self.store.begins_otherwise(piece.source, piece.head):
             # while nobody looked another file took its name
             self._begins_anew(piece.source)
@@ -108,15 +112,20 @@ class Tap:
         known = self._known.get(piece.source, 0)
         end = piece.offset + piece.n
         if end <= known:
-            return
+            return True
         offset = max(piece.offset, known)
         if copy is not None and self._copies is not None and not self._copies.write(copy, offset, piece.data, piece.offset, piece.path, piece.n):
-            return
+            return not self.store.wish
         self.store.add(["c", round(piece.t_s, 3), number, offset, end - offset])
+        return True
 
     def tick(self) -> None:
         """To be called often."""
         self.store.tick()
+
+    def flush(self) -> None:
+        """What waits is written now."""
+        self.store.commit()
 
     def close(self) -> None:
         self.store.close()
@@ -136,21 +145,26 @@ class ThreadedTap(Tap):
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
-    def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> None:
+    def take(self, item: Item, path: Path | None = None, folder: str | None = None) -> bool:
+        """Always True: whether there was room shows later, in `store.wish`."""
         arrived = self.arrival(item, path, folder)
         if arrived is None:
-            return
+            return True
         if len(self._waiting) >= MAX_WAITING:
             self._n_dropped += 1
-            return
+            return True
         if isinstance(arrived, _Arrived) and arrived.data is not None:
             if self._n_waiting + arrived.n > MAX_WAITING_BYTES:
                 arrived = replace(arrived, data=None)
             else:
                 self._n_waiting += arrived.n
         self._waiting.append(arrived)
+        return True
 
     def tick(self) -> None:
+        """Nothing: the thread does."""
+
+    def flush(self) -> None:
         """Nothing: the thread does."""
 
     def _run(self) -> None:

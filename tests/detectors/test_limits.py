@@ -15,7 +15,7 @@ from loramon.detectors.slow_sampling import SlowSampling
 from loramon.detectors.swap_creep import SwapCreep
 from loramon.detectors.time_limit_ahead import TimeLimitAhead
 from loramon.detectors.vram_held import VramHeld
-from loramon.events import Progress, Told
+from loramon.events import Progress, SourceEvent, Told
 
 GIB = float(1 << 30)
 WORKS: dict[str, Any] = {"memory": 0.7, "power": 0.9, "utilization_gpu_pct": 98}
@@ -137,6 +137,36 @@ def test_a_disk_that_is_nearly_full_is_told_whatever_fills_it(saves: list[int]) 
     last = once(filled_by_others(90.0, saves))
     assert (last.id, last.severity, last.numbers["left_mib"]) == ("disk-filling", "warning", 90) and "eta_step" not in last.numbers
     assert filled_by_others(400.0, []) == []
+
+
+def heard(detail: str, left_mib: int | None = 40, detector: DiskFilling | None = None) -> list[Told]:
+    event = SourceEvent("recording", "stopped", detail, None if left_mib is None else left_mib << 20)
+    return (detector or DiskFilling()).hear(event, 50.0, 7)
+
+
+@pytest.mark.parametrize(("detail", "lies", "severity"), [("disk-full output", "output", "warning"), ("disk-full saves", "saves", "warning"),
+                                                          ("disk-full output saves", "both", "warning"), ("disk-full", "apart", "note")])  # fmt: skip
+def test_a_recording_that_stopped_for_want_of_room_is_graver_where_the_training_writes_to_that_disk(detail: str, lies: str, severity: str) -> None:
+    assert heard(detail) == [Told("disk-filling", severity, 7, 50.0, None, {"recording": lies, "recorder_left_mib": 40})]  # type: ignore[arg-type]
+    assert "recorder_left_mib" not in heard(detail, None)[0].numbers
+
+
+def test_a_recording_that_stopped_for_another_reason_says_nothing_of_a_disk() -> None:
+    assert heard("large output") == heard("unwritable output") == heard("") == []
+    assert DiskFilling().hear(SourceEvent("train.log", "rotated", "disk-full"), 1.0, 1) == []
+
+
+def test_what_the_readings_tell_and_what_the_recording_tells_is_one_finding() -> None:
+    detector = DiskFilling()
+    run = Run(noisy(1, 520))
+    run.on_host(disk_free_bytes=lambda t: (40 * GIB if t < 200 else 90.0 * (1 << 20)))
+    first = run.told(detector)
+    (later,) = heard("disk-full output", 60, detector)
+    assert [told.renews for told in first[:1]] == [False] and later.renews
+    assert later.numbers == {**first[-1].numbers, "recording": "output", "recorder_left_mib": 60}
+    emptied = DiskFilling()
+    heard("disk-full output", 60, emptied)
+    assert [told.resolves for told in Run(noisy(1, 520)).on_host(disk_free_bytes=40 * GIB).told(emptied)] == [True]
 
 
 def test_a_disk_that_was_emptied_takes_it_back() -> None:

@@ -67,6 +67,22 @@ def test_one_that_was_killed_comes_back_with_the_next_command_and_nothing_is_mis
     assert read_whole(job.folder).engine.run.progress.step == last_step(tmp_path / "t")
 
 
+def test_what_a_job_printed_and_how_it_ended_after_its_recorder_was_killed_is_there_to_look_at(home: Path, tmp_path: Path) -> None:
+    job = start("alone", *endless(tmp_path / "t", 0.02, "--nan", "60", "--exit", "3"))
+    until(lambda: recorded_bytes(job) > 500)
+    kill(recorder_of(job))
+    until(lambda: not job.is_recorded_now)
+    until(lambda: printed(tmp_path / "t", 10_000))
+    enough(tmp_path / "t")
+    until(lambda: job.state() == "ended")
+    assert recorded_bytes(job) < job.output.stat().st_size
+    session = read_whole(job.folder)
+    assert session.engine.run.progress.step == last_step(tmp_path / "t")
+    said = diagnose(job.folder).to_dict()
+    assert session.diagnosis().to_dict()["facts"]["exit_code"] == said["facts"]["exit_code"] == 3
+    assert [alarm["id"] for alarm in said["alarms"]] == [alarm.id for alarm in session.alarms()] == ["loss-nan", "crash-unknown"]
+
+
 def test_a_second_one_ends_at_once(home: Path, tmp_path: Path) -> None:
     job = start("one", *endless(tmp_path / "t", 0.02))
     until(lambda: job.is_recorded_now)

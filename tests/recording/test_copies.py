@@ -140,7 +140,7 @@ def test_a_recording_that_reaches_its_limit_stops_and_says_so(tmp_path: Path) ->
     watch.look(5)
     assert "the recording stopped itself: it reached its limit of size" in [notice.text("en") for notice in watch.session.notices]
     watch.end()
-    assert ("replay.note-stopped" in [key for key, _ in replayed(watch.kept.folder).footage.notes])
+    assert ("recording.stopped-large" in [key for key, _ in replayed(watch.kept.folder).footage.notes])
 
 
 def test_old_and_many_recordings_go_but_none_that_is_pinned_or_at_work(tmp_path: Path) -> None:

@@ -106,11 +106,12 @@ def test_little_room_on_the_disk_is_left_to_the_training(tmp_path: Path) -> None
     for _ in range(8):
         clock.advance(1.0)
         store.tick()
-    assert store.stopped == "disk-full"
+    assert store.wish == "disk-full" and not store.stopped
+    store.end_with(["s", 1.9e9, "recording", "stopped", "disk-full", 0], store.wish)
     store.add(["q", 1.9e9, "log"])
     store.close()
     found = open_recording(tmp_path / "recording.db")
-    assert len(found.rows) == 1 and "disk-full" in found.meta["stopped"]
+    assert [row[0] for row in found.rows] == ["q", "s"] and "disk-full" in found.meta["stopped"]
 
 
 def test_a_recording_cut_anywhere_gives_what_is_whole_or_says_that_it_is_none(tmp_path: Path) -> None:
