@@ -94,13 +94,7 @@ class Ticker:
         t_s = float(run.tick_t_s.view[-1]) if run.tick_t_s.n else None
         for detector in tuple(self._detectors):
             if hears(detector):
-                try:
-                    tellings = detector.hear(event, t_s, run.progress.step)
-                except Exception as error:
-                    self._detectors.remove(detector)
-                    raised(run, detector.name, error)
-                    continue
-                for told in tellings:
+                for told in self._guarded(detector, partial(detector.hear, event, t_s, run.progress.step)) or ():
                     self._tell(told)
 
     def last(self, beyond: bool) -> None:

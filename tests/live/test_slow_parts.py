@@ -117,7 +117,7 @@ def test_a_slow_parser_is_switched_off_and_its_log_still_shown(watch: Growing, m
 TICKED = next(make for make in TICK_DETECTORS if make.needs is None)
 
 
-@pytest.mark.parametrize(("make", "method"), [(EVENT_DETECTORS[0], "see"), (TICKED, "tick")])
+@pytest.mark.parametrize(("make", "method"), [(EVENT_DETECTORS[0], "see"), (TICKED, "pass_over")])
 def test_every_kind_of_detector_is_measured(make: Any, method: str, watch: Growing, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = getattr(make, method)
 
