@@ -111,17 +111,6 @@ class TickView:
         return sum(seconds for at, seconds in self.asleep if at >= since_s)
 
 
-class Hears(Protocol):
-    """A detector that is told of what happens to a source as well, at once: at `t_s`, when `step` was the newest."""
-
-    def hear(self, event: SourceEvent, t_s: float | None, step: int | None) -> list[Told]: ...
-
-
-def hears(detector: object) -> TypeGuard[Hears]:
-    """Whether it is told of what happens to sources."""
-    return hasattr(detector, "hear")
-
-
 Needs = Literal["gpu", "host"] | None
 
 
@@ -177,3 +166,14 @@ class Patient(TickDetector, Protocol):
 def is_patient(detector: TickDetector) -> TypeGuard[Patient]:
     """Whether it can pass over ticks."""
     return hasattr(detector, "pass_over")
+
+
+class Hears(TickDetector, Protocol):
+    """A detector that is told of what happens to a source as well, at once: at `t_s`, when `step` was the newest."""
+
+    def hear(self, event: SourceEvent, t_s: float | None, step: int | None) -> list[Told]: ...
+
+
+def hears(detector: TickDetector) -> TypeGuard[Hears]:
+    """Whether it is told of what happens to sources."""
+    return hasattr(detector, "hear")

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def is_recording(path: Path) -> bool:
-    """A recording of ours, a portable one, or the folder of one."""
+    """A recording of ours, a portable one, or the folder of one, or of a job that has ended."""
     try:
         if path.is_dir():
-            return (path / "recording.db").is_file()
+            return (path / "recording.db").is_file() or all((path / name).is_file() for name in ("run.json", "status.json", "output.log"))
         if not path.is_file():
             return False
         if path.suffix == ".lmrec":

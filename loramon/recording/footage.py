@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loramon.errors import UserError
-from loramon.events import Chunk, SourceEvent
+from loramon.events import Chunk, ProcessEvent, SourceEvent
 from loramon.feeds import QUIET_S, Item, Quiet
 from loramon.recording.player import arrivals, play
 
@@ -70,7 +70,7 @@ def footage_of(path: Path, name: str | None = None) -> Footage:
         if (path / "timing.jsonl").is_file() and (path / "stdout.log").is_file():
             return TimedLog(path, shown)
         if (path / "run.json").is_file() and (path / "output.log").is_file():
-            return BareFiles(path / "output.log", shown)
+            return _of_job(path, shown)
     elif path.suffix == ".lmrec" and path.is_file():
         from loramon.recording.portable import unpacked
         from loramon.recording.recorded_footage import RecordedFootage
@@ -97,9 +97,19 @@ def _of_recording(path: Path, shown: str, folder: Path) -> Footage:
     except UserError as error:
         if not (folder / "output.log").is_file():
             raise
-        bare = BareFiles(folder / "output.log", shown)
+        bare = _of_job(folder, shown)
         bare.notes.append(("replay.note-damaged", {"why": error.message}))
         return bare
+
+
+def _of_job(folder: Path, shown: str) -> Footage:
+    """A job that nobody recorded: its output, and its end as its keeper saw it."""
+    from loramon.jobs.ending import end_event
+    from loramon.jobs.folder import Job
+
+    bare = BareFiles(folder / "output.log", shown)
+    bare.end = end_event(Job(folder))
+    return bare
 
 
 class BareFiles(Footage):
@@ -113,6 +123,7 @@ class BareFiles(Footage):
         if not self._source.logs and not self._source.events:
             raise UserError("no-log", f"{name}: no log and no events in it that could be played; loramon diagnose reads it")
         self.configs = self._source.configs
+        self.end: ProcessEvent | None = None
         self.n_bytes = sum(p.stat().st_size for p in (*self._source.logs, *self._source.events))
 
     def moments(self) -> Iterator[Moment]:
@@ -123,6 +134,8 @@ class BareFiles(Footage):
             yield Moment(0.0, SourceEvent(name, "ended"))
         for file in source.events:
             yield from _whole(file, str(file), str(source.events_folder or file.parent))
+        if self.end is not None:
+            yield Moment(0.0, self.end)
 
 
 def _whole(path: Path, name: str, folder: str | None) -> Iterator[Moment]:

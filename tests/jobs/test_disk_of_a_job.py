@@ -84,8 +84,22 @@ def test_a_job_that_fills_the_disk_itself_ends_as_it_would_alone_and_that_is_tol
     assert loramon("jobs").status == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--no-record",)], ids=["no-room-for-its-recording", "not-recorded"])
+def test_that_is_told_without_a_recording_too(disk: SmallDisk, options: tuple[str, ...]) -> None:
+    (disk.folder / "home").mkdir()
+    disk.leave(3 * MIB)
+    job = start("dark", sys.executable, "-c", WRITES, options=options)
+    until(lambda: job.state() == "ended" and not job.is_recorded_now)
+    disk.empty()
+    job.recording.unlink(missing_ok=True)
+    if not options:
+        job.recording.touch()  # as far as a recorder comes on a disk that is full when it begins
+    said = said_of(job)
+    assert (said["status"], said["primary"]) == ("crashed", "disk-full")
+
+
 def test_a_job_that_ends_with_an_error_on_a_disk_with_room_died_of_something_else(disk: SmallDisk) -> None:
     job = start("other", "sh", "-c", "exit 3")
-    until(lambda: job.state() == "ended" and not job.is_recorded_now)
+    until(lambda: any(row[0] == "p" and row[2]["change"] == "exited" for row in recorded_rows(job)))
     said = said_of(job)
     assert said["primary"] == "crash-unknown" and not [f for f in said["findings"] if f["id"] == "disk-full"]
