@@ -1,6 +1,5 @@
 """The bundled LoRA trainer: Stable Diffusion 1, 2 and XL. `python -m loramon.trainer CONFIG.toml`, or `loramon train`.
 
-It stands alone: it imports nothing of loramon, and nothing of loramon imports it. It reads a TOML file (`settings`), a
-base model (`model`) and a folder of images (`images`, `data`), trains (`loop`), and leaves weights that the field's tools
-load (`weights`), a log, TensorBoard events and a manifest (`signals`).
+It stands alone: it imports nothing of loramon. It reads a TOML file (`settings`), a base model (`model`) and a folder of
+images (`data`), trains (`loop`), and leaves weights that the field's tools load (`weights`), a log, events, a manifest (`signals`).
 """

@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not args.config and not args.convert:
         parser.error("CONFIG.toml is missing")
+    status = 1
     try:
         if args.convert:
             from .weights import convert
@@ -28,13 +29,15 @@ def main(argv: list[str] | None = None) -> int:
         settings.save.resume = args.resume or settings.save.resume
         return train(settings)
     except ModuleNotFoundError as error:
-        return _failed(f"the trainer needs {error.name}: pip install 'loramon-tui[trainer]'")
+        why = f"the trainer needs {error.name}: pip install 'loramon-tui[trainer]'"
     except SettingsError as error:
-        return _failed(str(error))
+        why = str(error)
     except OSError as error:
-        return _failed(f"{error.filename or ''}: {error.strerror or error}")
+        why = f"{error.filename or ''}: {error.strerror or error}"
     except KeyboardInterrupt:
-        return _failed("interrupted", 130)
+        status, why = 130, "interrupted"
+    print(f"loramon trainer: {why if why.isprintable() else json.dumps(why)[1:-1]}", file=sys.stderr)
+    return status
 
 
 def train(settings: Settings) -> int:
@@ -53,36 +56,30 @@ def train(settings: Settings) -> int:
     disable_progress_bar()
     os.makedirs(settings.save.folder, exist_ok=True)
     job = Job(settings)
-    data, lora, train, optimizer, base, report = settings.data, settings.lora, settings.train, settings.optimizer, job.base, job.report
+    s, base, report = settings, job.base, job.report
     n_parameters = sum(p.numel() for group in job.optimizer.param_groups for p in group["params"])
     say("start", architecture=base.family, prediction_type=base.prediction_type, device=job.device.type, torch=torch.__version__)
-    say("lora", rank=lora.rank, alpha=lora.alpha, targets=lora.targets, text_encoder=lora.text_encoder, n_parameters=n_parameters)
-    say("data", folder=data.folder, images=report["n_images"], with_repeats=report["n_with_repeats"], broken=len(report["broken"]),
+    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=n_parameters)
+    say("data", folder=s.data.folder, images=report["n_images"], with_repeats=report["n_with_repeats"], broken=len(report["broken"]),
         without_caption=report["n_without_caption"], buckets=len(report["buckets"]), resolution=job.resolution)  # fmt: skip
     for path in report["broken"][:5]:
         say("broken-image", path=path)
     print(f"mean ar error (without repeats): {report['mean_ar_error']:.4g}", flush=True)
-    say("optimizer", name=optimizer.name, learning_rate=optimizer.learning_rate, scheduler=settings.scheduler.name,
-        warmup_steps=settings.scheduler.warmup_steps, mixed_precision=train.mixed_precision, max_grad_norm=train.max_grad_norm,
-        gradient_checkpointing=train.gradient_checkpointing)  # fmt: skip
-    say("steps", total=train.steps, per_epoch=job.steps.per_epoch, batch_size=data.batch_size, accumulation=train.accumulation, seed=train.seed,
-        heal=settings.heal.on)  # fmt: skip
+    say("optimizer", name=s.optimizer.name, learning_rate=s.optimizer.learning_rate, scheduler=s.scheduler.name,
+        warmup_steps=s.scheduler.warmup_steps, mixed_precision=s.train.mixed_precision, max_grad_norm=s.train.max_grad_norm,
+        gradient_checkpointing=s.train.gradient_checkpointing)  # fmt: skip
+    say("steps", total=s.train.steps, per_epoch=job.steps.per_epoch, batch_size=s.data.batch_size, accumulation=s.train.accumulation,
+        seed=s.train.seed, heal=s.heal.on)  # fmt: skip
     if job.step:
         say("resumed", step=job.step)
-    model = {"architecture": base.family, "prediction_type": base.prediction_type}
-    manifest = {"settings": settings, "data": report, "model": model, "status": None}
-    job.signals.manifest(manifest)
+    manifest = {"settings": settings, "data": report, "model": {"architecture": base.family, "prediction_type": base.prediction_type}}
+    job.signals.manifest({**manifest, "status": None})
     try:
         status = fit(job)
     except torch.OutOfMemoryError as error:
         status = job.failed(f"torch.OutOfMemoryError: {str(error).splitlines()[0]}")
     job.signals.manifest({**manifest, "status": status, "step": job.step, "healed": job.n_healed})
-    job.signals.close()
-    return status
-
-
-def _failed(why: str, status: int = 1) -> int:
-    print(f"loramon trainer: {json.dumps(why)[1:-1] if not why.isprintable() else why}", file=sys.stderr)
+    job.signals.events.close()
     return status
 
 

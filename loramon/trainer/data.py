@@ -23,6 +23,8 @@ from .weights import write_bytes
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 Size = tuple[int, int]
 """Width and height in pixels."""
+Cache = dict[tuple["Picture", bool], torch.Tensor | str]
+"""Moments of the latents of an image, or of its mirror image: themselves, or the file that holds them."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,6 @@ class Picture:
         flat = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
         pixels = flat.view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
         return pixels.flip(-1) if flip else pixels
-
-
-Cache = dict[tuple[Picture, bool], torch.Tensor | str]
-"""Moments of the latents of an image, or of its mirror image: themselves, or the file that holds them."""
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """Whether a training is lost, by its losses, and what `[heal]` does about it and about memory that runs out. Every act is told."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -62,7 +60,7 @@ class Health:
         return f"the loss diverged (mean of {self.window} steps {math.fsum(self._last) / self.window:.4g}, before {self._sum / self._n:.4g})"
 
 
-def smaller(job: Job) -> bool:
+def smaller(job: "Job") -> bool:
     """Halves what goes through the model at once, the images of a step stay as many; False where nothing is left to do."""
     batch, accumulation = job.settings.data.batch_size, job.settings.train.accumulation
     if job.pieces > 1:
@@ -77,7 +75,7 @@ def smaller(job: Job) -> bool:
     return True
 
 
-def heal(job: Job, why: str) -> None:
+def heal(job: "Job", why: str) -> None:
     """Back to the newest checkpoint from before the trouble, with a lower learning rate.
 
     Where the trouble came back soon, that checkpoint was in it already: further back. What lies beyond is put aside.

@@ -9,6 +9,7 @@ import os
 import pickle
 import shutil
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytorch_optimizer
@@ -41,9 +42,11 @@ class Job:
         s, self.settings, self.folder = settings, settings, settings.save.folder
         self.step, self.n_healed, self.healed_to, self.pieces = 0, 0, 0, s.data.batch_size
         self.device, self.dtype = _place(s.train)
+        self.autocast = partial(torch.autocast, self.device.type, self.dtype, enabled=self.dtype != torch.float32)
         say("loading", model=s.model.path)
         self.base = base = load(s.model, self.dtype)
-        self.resolution = s.data.resolution or base.resolution
+        of_family = 1024 if base.family == "sdxl" else 768 if (base.family, base.prediction_type) == ("sd2", "v_prediction") else 512
+        self.resolution = s.data.resolution or of_family
         self.pictures, self.report = scan(s.data, self.resolution)
 
         torch.manual_seed(s.train.seed)
@@ -64,19 +67,14 @@ class Job:
         self.text = cache_text(base, self.pictures, s.data) if s.data.cache_text == "yes" else None
         for part in ([base.vae] if self.steps.cache else []) + ([] if self.text is None else base.text_encoders):
             part.to("cpu" if s.sample.every else "meta")  # without samples nobody needs them any more
-        self.signals = Signals(self.folder, s.save.name, s.train.steps, self.steps.per_epoch)
         if s.save.resume:
-            newest = next((path for _, path in self.checkpoints()), None) if s.save.resume == "latest" else s.save.resume
-            if newest is None:
+            paths = [path for _, path in self.checkpoints()] if s.save.resume == "latest" else [s.save.resume]
+            if not paths:
                 raise SettingsError(f'save.resume = "latest", but {self.folder} holds no checkpoint of {s.save.name}')
-            self.restore(self.read_state(newest))
+            self.restore(self.read_state(paths[0]))
             self.set_rates()  # a rate that was changed since holds from here on
-            self.signals.back_to(self.step)
+        self.signals = Signals(self.folder, s.save.name, s.train.steps, self.steps.per_epoch, self.step)
         self.initial = copy.deepcopy(self.state()) if s.heal.on else {}  # where no checkpoint is good
-
-    def autocast(self) -> torch.autocast:
-        """In which the model computes."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def rates(self) -> dict[str, float]:
         """Learning rates by part; with `d*`, what an optimizer that finds the rate itself makes of it."""
@@ -156,7 +154,8 @@ class Job:
             torch.save(state, buffer)
             weights.write_bytes(os.path.join(path, "state.pt"), buffer.getbuffer())
         except (ValueError, OSError) as error:
-            say("not-saved", f"{_reason(error)}; what was saved before is kept", step=self.step, path=path)
+            why = getattr(error, "strerror", None) or error
+            say("not-saved", f"{why}; what was saved before is kept", step=self.step, path=path)
             shutil.rmtree(path, ignore_errors=True)
             return False
         self.write_lora(path)
@@ -176,7 +175,7 @@ class Job:
             for ending, form in (("", "kohya"), ("_diffusers", "diffusers"))[: 1 + s.save.diffusers]:
                 weights.write(f"{start}{ending}.safetensors", lora, s.lora.alpha, self.metadata(), form)
         except (ValueError, OSError) as error:
-            say("not-saved", _reason(error), step=self.step, path=f"{start}.safetensors")
+            say("not-saved", getattr(error, "strerror", None) or str(error), step=self.step, path=f"{start}.safetensors")
             return None
         say("saved", step=self.step, path=f"{start}.safetensors")
         return f"{start}.safetensors"
@@ -187,24 +186,19 @@ class Job:
         version = {"sd1": f"sd_v1{v}", "sd2": f"sd_v2{v}", "sdxl": "sdxl_base_v1-0"}[self.base.family]
         tags = Counter(tag.strip() for p in self.pictures for tag in p.caption.split(",") if tag.strip())
         values = {
-            "ss_base_model_version": version, "ss_v2": version.startswith("sd_v2"), "ss_sd_model_name": os.path.basename(s.model.path),
-            "ss_network_module": "networks.lora", "ss_network_dim": s.lora.rank, "ss_network_alpha": s.lora.alpha, "ss_output_name": s.save.name,
-            "ss_learning_rate": s.optimizer.learning_rate, "ss_text_encoder_lr": s.optimizer.text_encoder_lr if s.lora.text_encoder else None,
-            "ss_optimizer": s.optimizer.name, "ss_lr_scheduler": s.scheduler.name, "ss_lr_warmup_steps": s.scheduler.warmup_steps,
-            "ss_max_train_steps": s.train.steps, "ss_steps": self.step, "ss_seed": s.train.seed, "ss_mixed_precision": s.train.mixed_precision,
-            "ss_gradient_checkpointing": s.train.gradient_checkpointing, "ss_gradient_accumulation_steps": s.train.accumulation,
-            "ss_batch_size_per_device": s.data.batch_size, "ss_total_batch_size": s.data.batch_size * s.train.accumulation,
-            "ss_max_grad_norm": s.train.max_grad_norm, "ss_min_snr_gamma": s.train.min_snr_gamma or None, "ss_noise_offset": s.train.noise_offset or None,
-            "ss_resolution": (self.resolution, self.resolution), "ss_enable_bucket": s.data.buckets, "ss_num_train_images": self.report["n_with_repeats"],
-            "ss_flip_aug": s.data.flip, "ss_shuffle_caption": s.data.shuffle_caption, "ss_cache_latents": s.data.cache_latents != "no",
-            "ss_tag_frequency": json.dumps({os.path.basename(s.data.folder): dict(tags)}),
-            "modelspec.prediction_type": "v" if v else "epsilon",
+            "base_model_version": version, "v2": version.startswith("sd_v2"), "sd_model_name": os.path.basename(s.model.path),
+            "network_module": "networks.lora", "network_dim": s.lora.rank, "network_alpha": s.lora.alpha, "output_name": s.save.name,
+            "learning_rate": s.optimizer.learning_rate, "text_encoder_lr": s.optimizer.text_encoder_lr if s.lora.text_encoder else None,
+            "optimizer": s.optimizer.name, "lr_scheduler": s.scheduler.name, "lr_warmup_steps": s.scheduler.warmup_steps,
+            "max_train_steps": s.train.steps, "steps": self.step, "seed": s.train.seed, "mixed_precision": s.train.mixed_precision,
+            "gradient_checkpointing": s.train.gradient_checkpointing, "gradient_accumulation_steps": s.train.accumulation,
+            "batch_size_per_device": s.data.batch_size, "total_batch_size": s.data.batch_size * s.train.accumulation,
+            "max_grad_norm": s.train.max_grad_norm, "min_snr_gamma": s.train.min_snr_gamma or None,
+            "noise_offset": s.train.noise_offset or None, "resolution": (self.resolution, self.resolution), "flip_aug": s.data.flip,
+            "num_train_images": self.report["n_with_repeats"], "enable_bucket": s.data.buckets, "shuffle_caption": s.data.shuffle_caption,
+            "cache_latents": s.data.cache_latents != "no", "tag_frequency": json.dumps({os.path.basename(s.data.folder): tags}),
         }  # fmt: skip
-        return {key: str(value) for key, value in values.items()}
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+        return {f"ss_{key}": str(value) for key, value in values.items()} | {"modelspec.prediction_type": "v" if v else "epsilon"}
 
 
 def _place(wanted: Settings) -> tuple[torch.device, torch.dtype]:

@@ -4,7 +4,6 @@ import hashlib
 import math
 import os
 import signal
-import types
 from typing import Any
 
 import torch
@@ -18,23 +17,23 @@ from .job import Job
 from .signals import Stopwatch, say
 
 
-class Stop:
-    """Ctrl-C and SIGTERM ask the training to end behind its step; a second one ends it at once."""
+def asked_to_stop() -> list[int]:
+    """Holds the signal by which Ctrl-C or SIGTERM asks the training to end behind its step; a second one ends it at once."""
+    asked: list[int] = []
 
-    def __init__(self) -> None:
-        self.signal = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: types.FrameType | None) -> None:
-        if self.signal:
+    def ask(number: int, frame: object) -> None:
+        if asked:
             raise KeyboardInterrupt
-        self.signal = number
+        asked.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return asked
 
 
 def fit(job: Job) -> int:
     """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
-    s, stop, watch = job.settings, Stop(), Stopwatch(job.device)
+    s, stop, watch = job.settings, asked_to_stop(), Stopwatch(job.device)
     saved_step, batches, why = job.step, job.steps.stream(job.step), None
     watch.mark("data")
     while job.step < s.train.steps:
@@ -51,11 +50,11 @@ def fit(job: Job) -> int:
             return job.failed(f"{why}, and the learning rate was lowered {job.n_healed} times before")
         if job.health.n_sick == MAX_SICK_STEPS:
             return job.failed(f"{why} for {MAX_SICK_STEPS} steps; lower optimizer.learning_rate, or set heal.on = true")
-        if stop.signal or (s.save.every and job.step % s.save.every == 0 and job.step < s.train.steps):
+        if stop or (s.save.every and job.step % s.save.every == 0 and job.step < s.train.steps):
             saved_step = job.step if job.save() else saved_step
-        if stop.signal:
-            say("interrupted", signal=signal.Signals(stop.signal).name, step=job.step, saved_step=saved_step)
-            return 128 + stop.signal if saved_step == job.step else 1
+        if stop:
+            say("interrupted", signal=signal.Signals(stop[0]).name, step=job.step, saved_step=saved_step)
+            return 128 + stop[0] if saved_step == job.step else 1
         if s.sample.every and job.step % s.sample.every == 0:
             draw(job, stop)
         watch.mark("optimizer")
@@ -148,7 +147,7 @@ def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, di
     return hidden, {"text_embeds": pooled, "time_ids": batch.sizes[piece].to(job.device, job.dtype)}
 
 
-def draw(job: Job, stop: Stop) -> None:
+def draw(job: Job, stop: list[int]) -> None:
     """An image of each prompt, below `samples/`. A sample that fails is told and never ends the training."""
     wanted, pipe = job.settings.sample, job.base.pipeline
     pipe.scheduler = DDIMScheduler.from_config(job.base.noise.config)
@@ -156,7 +155,7 @@ def draw(job: Job, stop: Stop) -> None:
     homes = {part: part.device for part in (job.base.unet, job.base.vae, *job.base.text_encoders)}
 
     def unless_stopped(pipe: Any, i: int, level: Any, values: dict[str, Any]) -> dict[str, Any]:
-        pipe._interrupt = bool(stop.signal)
+        pipe._interrupt = bool(stop)
         return values
 
     for part in homes:
@@ -168,7 +167,7 @@ def draw(job: Job, stop: Stop) -> None:
                     prompt, height=job.resolution, width=job.resolution, negative_prompt=wanted.negative, num_inference_steps=wanted.steps,
                     guidance_scale=wanted.guidance, generator=torch.Generator().manual_seed(wanted.seed + i), callback_on_step_end=unless_stopped,
                 ).images[0]  # fmt: skip
-            if stop.signal:
+            if stop:
                 break
             path = os.path.join(job.folder, "samples", f"{job.settings.save.name}-step{job.step:08d}-{i}.png")
             os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -30,11 +30,6 @@ class Base:
     text_encoders: list[Any]
     tokenizers: list[Any]
 
-    @property
-    def resolution(self) -> int:
-        """Of the images that the family was trained on."""
-        return 1024 if self.family == "sdxl" else 768 if self.family == "sd2" and self.prediction_type == "v_prediction" else 512
-
     def encode(self, prompts: list[str]) -> Conditioning:
         """As the family's pipeline does: the last hidden state; SDXL: the last but one of both encoders, side by side."""
         hidden, is_xl = [], self.family == "sdxl"

@@ -25,70 +25,45 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "prediction_type": ("auto", "epsilon", "v_prediction"),
     },
     "data": {
-        "folder": "",
+        "folder": "", "caption_extension": ".txt", "batch_size": 1, "workers": 2,
         "resolution": 0,  # 0: that of the family, 512, 768 (SD2 with v-prediction) or 1024
-        "batch_size": 1,
-        "buckets": True,
-        "bucket_step": 64,
-        "flip": False,
-        "caption_extension": ".txt",
-        "trigger": "",
-        "shuffle_caption": False,
-        "caption_dropout": 0.0,
-        "cache_latents": ("memory", "disk", "no"),
-        "cache_text": ("auto", "yes", "no"),
-        "workers": 2,
+        "buckets": True, "bucket_step": 64, "flip": False,
+        "trigger": "", "shuffle_caption": False, "caption_dropout": 0.0,
+        "cache_latents": ("memory", "disk", "no"), "cache_text": ("auto", "yes", "no"),
     },
     "lora": {
         "rank": 16,
         "alpha": 0.0,  # 0: half the rank
-        "dropout": 0.0,
-        "targets": ("transformer", "attention"),
-        "text_encoder": False,
+        "dropout": 0.0, "targets": ("transformer", "attention"), "text_encoder": False,
     },
     "optimizer": {
         "name": ("AdamW", "AdamW8bit", "Lion", "Adafactor", "Prodigy", "DAdaptAdam", "DAdaptLion"),
         "learning_rate": 0.0,  # 0: 1e-4, 3e-5 for Lion, 1 for those that find it themselves
         "text_encoder_lr": 0.0,  # 0: the same
-        "weight_decay": 0.01,
-        "args": {},
+        "weight_decay": 0.01, "args": {},
     },
     "scheduler": {
         "name": ("cosine_with_restarts", "constant", "constant_with_warmup", "linear", "cosine", "polynomial"),
         "warmup_steps": -1,  # -1: a twentieth of the training
-        "cycles": 3,
-        "power": 1.0,
+        "cycles": 3, "power": 1.0,
     },
     "train": {
         "goal": tuple(STEPS_BY_GOAL),
         "steps": 0,  # 0: by the goal
-        "accumulation": 1,
-        "gradient_checkpointing": False,
-        "mixed_precision": ("auto", "bf16", "fp16", "no"),
-        "max_grad_norm": 1.0,
-        "min_snr_gamma": 0.0,  # 0: off
-        "noise_offset": 0.0,
-        "seed": 42,
-        "device": ("auto", "cpu", "cuda"),
+        "accumulation": 1, "gradient_checkpointing": False, "max_grad_norm": 1.0,
+        "min_snr_gamma": 0.0, "noise_offset": 0.0,  # 0: off
+        "mixed_precision": ("auto", "bf16", "fp16", "no"), "device": ("auto", "cpu", "cuda"), "seed": 42,
     },
     "save": {
-        "folder": "output",
-        "name": "lora",
-        "every": 500,
-        "keep": 3,
-        "dtype": ("fp16", "bf16", "fp32"),
-        "diffusers": False,
+        "folder": "output", "name": "lora", "every": 500, "keep": 3, "dtype": ("fp16", "bf16", "fp32"), "diffusers": False,
         "resume": "",  # "latest", or a checkpoint's folder
     },
     "sample": {"every": 0, "prompts": [], "negative": "", "steps": 20, "guidance": 7.0, "seed": 1},
     "heal": {
-        "on": False,
-        "lr_factor": 0.5,
-        "max_times": 3,
-        "window": 50,
+        "on": False, "lr_factor": 0.5, "max_times": 3, "window": 50,
         "factor": 1.5,  # diverged: the mean of the last `window` losses is above so many times that of all before, far beyond chance
     },
-}
+}  # fmt: skip
 """Every setting by section. Its default is of its type; of a tuple, which names all choices, the first is the default."""
 AT_LEAST_1 = {"batch_size", "bucket_step", "rank", "steps", "accumulation", "cycles", "keep", "window"}
 BELOW_1 = {"caption_dropout", "dropout", "lr_factor"}
@@ -160,7 +135,8 @@ def _value(name: str, value: Any, default: Any) -> Any:
 def _fill(s: Settings) -> None:
     s.lora.alpha = s.lora.alpha or s.lora.rank / 2
     s.train.steps = s.train.steps or STEPS_BY_GOAL[s.train.goal]
-    s.optimizer.learning_rate = s.optimizer.learning_rate or (1.0 if s.optimizer.name in ONE_RATE else 3e-5 if s.optimizer.name == "Lion" else 1e-4)
+    usual_rate = 1.0 if s.optimizer.name in ONE_RATE else 3e-5 if s.optimizer.name == "Lion" else 1e-4
+    s.optimizer.learning_rate = s.optimizer.learning_rate or usual_rate
     s.optimizer.text_encoder_lr = s.optimizer.text_encoder_lr or s.optimizer.learning_rate
     if s.scheduler.warmup_steps < 0:
         s.scheduler.warmup_steps = s.train.steps // 20
@@ -173,21 +149,25 @@ def _check(s: Settings) -> None:
         for key, number in vars(values).items():
             least, below = 1 if key in AT_LEAST_1 else 0, 1 if key in BELOW_1 else math.inf
             if type(number) in (int, float) and not least <= number < below:
-                raise SettingsError(f"{section}.{key} = {number:g} must be {'from 0 to below 1' if key in BELOW_1 else f'{least} or more'}")
-    rates, cached = (s.optimizer.text_encoder_lr, s.optimizer.learning_rate), s.data.cache_text == "yes"
+                bounds = "from 0 to below 1" if key in BELOW_1 else f"{least} or more"
+                raise SettingsError(f"{section}.{key} = {number:g} must be {bounds}")
+    rate, text_rate, name = s.optimizer.learning_rate, s.optimizer.text_encoder_lr, s.optimizer.name
+    warmup, clash = s.scheduler.warmup_steps, 'data.cache_text = "yes" does not go with '
     for is_wrong, why in (
         (not s.model.path, "model.path is missing"),
         (not s.data.folder, "data.folder is missing"),
-        (s.data.resolution % 8 or s.data.bucket_step % 8, "data.resolution and data.bucket_step must be multiples of 8: a latent pixel is 8 pixels wide"),
-        (cached and s.lora.text_encoder, 'data.cache_text = "yes" does not go with lora.text_encoder = true: what the encoder says changes; set it to "no"'),
-        (cached and s.data.shuffle_caption,
-         'data.cache_text = "yes" does not go with data.shuffle_caption = true: each step has another caption; set it to "no"'),
-        (s.optimizer.name in ONE_RATE and s.lora.text_encoder and rates[0] != rates[1],
-         f"{s.optimizer.name} allows one learning rate for all parts: optimizer.text_encoder_lr = {rates[0]:g} must be optimizer.learning_rate = {rates[1]:g}"),
-        (s.scheduler.warmup_steps >= s.train.steps and s.scheduler.name != "constant",
-         f"scheduler.warmup_steps = {s.scheduler.warmup_steps} must be below train.steps = {s.train.steps}"),
+        (s.data.resolution % 8 or s.data.bucket_step % 8,
+         "data.resolution and data.bucket_step must be multiples of 8: a latent pixel is 8 pixels wide"),
+        (s.data.cache_text == "yes" and s.lora.text_encoder,
+         clash + 'lora.text_encoder = true: what the encoder says changes; set it to "no"'),
+        (s.data.cache_text == "yes" and s.data.shuffle_caption,
+         clash + 'data.shuffle_caption = true: each step has another caption; set it to "no"'),
+        (name in ONE_RATE and s.lora.text_encoder and text_rate != rate,
+         f"{name} allows one learning rate for all parts: optimizer.text_encoder_lr = {text_rate:g} must be optimizer.learning_rate = {rate:g}"),
+        (warmup >= s.train.steps and s.scheduler.name != "constant",
+         f"scheduler.warmup_steps = {warmup} must be below train.steps = {s.train.steps}"),
         (s.sample.every and not s.sample.prompts, "sample.every is set, but sample.prompts is empty"),
-        (not s.save.name or os.path.basename(s.save.name) != s.save.name, f"save.name = {s.save.name!r} must be a plain file name; the folder is save.folder"),
+        (os.path.basename(s.save.name or "/") != s.save.name, f"save.name = {s.save.name!r} must be a plain file name; the folder is save.folder"),
     ):  # fmt: skip
         if is_wrong:
             raise SettingsError(why)

@@ -33,10 +33,7 @@ class Stopwatch:
 
     def mark(self, part: str) -> None:
         """What lasted since the mark before was `part`."""
-        now: Any = torch.cuda.Event(enable_timing=True) if self._cuda else time.perf_counter()
-        if self._cuda:
-            now.record()
-        self._marks.append((part, now))
+        self._marks.append((part, torch.cuda.current_stream().record_event(torch.cuda.Event(True)) if self._cuda else time.perf_counter()))
 
     def take(self) -> dict[str, float]:
         """Seconds by part since the last take; call it behind something that waited for the GPU."""
@@ -50,11 +47,16 @@ class Stopwatch:
 class Signals:
     """Where a training's figures go. `folder`: of the run."""
 
-    def __init__(self, folder: str, name: str, total: int, per_epoch: int) -> None:
+    def __init__(self, folder: str, name: str, total: int, per_epoch: int, step: int) -> None:
         self.folder, self.name, self.total, self.per_epoch = folder, name, total, per_epoch
-        self._recent: deque[float] = deque(maxlen=min(per_epoch, 1000))
-        self._begun_s, self._n_done = time.monotonic(), 0
-        self._events = SummaryWriter(os.path.join(folder, "logs", name))
+        self._begun_s, self._n_done, self._recent = time.monotonic(), 0, deque[float](maxlen=min(per_epoch, 1000))
+        self.events = SummaryWriter(os.path.join(folder, "logs", name), purge_step=step + 1 if step else None)
+
+    def back_to(self, step: int) -> None:
+        """The training goes on behind this step: what came later no longer counts."""
+        self.events.close()
+        self.events = SummaryWriter(self.events.log_dir, purge_step=step + 1)
+        self._recent.clear()
 
     def step(self, step: int, loss: float, norm: float, rates: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """One finished step (counted from 1). On a terminal, its line stands where the one before stood."""
@@ -79,22 +81,13 @@ class Signals:
             scalars |= {f"memory/{kind}_bytes": stats[f"{kind}_bytes.all.current"] for kind in ("allocated", "reserved")}
             scalars["memory/num_alloc_retries"] = stats["num_alloc_retries"]
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-        self._events.file_writer.add_summary(Summary(value=values), step)  # one record a step
-
-    def back_to(self, step: int) -> None:
-        """The training goes on behind this step: what came later no longer counts."""
-        self.close()
-        self._events = SummaryWriter(os.path.join(self.folder, "logs", self.name), purge_step=step + 1)
-        self._recent.clear()
+        self.events.file_writer.add_summary(Summary(value=values), step)  # one record a step
 
     def manifest(self, values: Mapping[str, object]) -> None:
         """What this run is, as JSON beside its weights."""
         versions = {name: d.version for d in distributions() if (name := d.name.replace("_", "-")) in PACKAGES}
         text = json.dumps({"versions": versions, **values}, indent=2, ensure_ascii=False, default=vars)
         write_bytes(os.path.join(self.folder, f"{self.name}.run.json"), text.encode())
-
-    def close(self) -> None:
-        self._events.close()
 
 
 def say(kind: str, text: str = "", /, **values: object) -> None:
