@@ -3,8 +3,10 @@
 import math
 import os
 import shutil
-from collections import deque
+from array import array
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .signals import say
 
@@ -18,32 +20,28 @@ Z_DIVERGED, Z_GOOD = 6.0, 3.0
 
 
 class Health:
-    """Compares the mean of the last `window` losses with those before them, of which it wants twice as many."""
+    """Compares the mean of the last `window` losses with that of all before, of which it wants twice as many."""
 
     def __init__(self, window: int, factor: float) -> None:
-        self.window, self.factor, self.n_sick = window, factor, 0
-        self._last = deque[float]()
-        self._n, self._sum, self._squares = 0, 0.0, 0.0  # of the losses before those
+        self.window, self.factor, self.n_sick, self._losses = window, factor, 0, array("d")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"last": list(self._last), "before": [self._n, self._sum, self._squares]}
+        return {"losses": self._losses.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._last, self.n_sick = deque(state["last"]), 0
-        self._n, self._sum, self._squares = state["before"]
+        self._losses, self.n_sick = array("d", state["losses"]), 0
 
-    def _z(self) -> float:
-        """Of the last losses; minus infinity until it can be told; no more than `Z_DIVERGED` where they are not `factor` times those before."""
-        if self._n < 2 * self.window:
-            return -math.inf
-        mean, before = math.fsum(self._last) / self.window, self._sum / self._n
-        z = (mean - before) / max(math.sqrt(max(self._squares / self._n - before**2, 0.0) / self.window), 1e-12)
-        return z if mean > self.factor * before else min(z, Z_DIVERGED)
+    def _compared(self) -> tuple[float, float, float]:
+        """Means of the last losses and of those before, and by how many standard errors they differ: minus infinity where it is too early."""
+        before, last = np.split(np.frombuffer(self._losses), [max(len(self._losses) - self.window, 0)])
+        if len(before) < 2 * self.window:
+            return math.nan, math.nan, -math.inf
+        return last.mean(), before.mean(), (last.mean() - before.mean()) / max(before.std() / math.sqrt(self.window), 1e-12)
 
     @property
     def is_good(self) -> bool:
         """Nothing speaks against going back to here: the losses are not on their way up."""
-        return not self.n_sick and self._z() <= Z_GOOD
+        return bool(not self.n_sick and self._compared()[2] <= Z_GOOD)
 
     def sickness(self, loss: float, norm: float, scaled: bool) -> str | None:
         """Takes in a step; why the training is lost, None while it is not. `scaled`: fp16's scale is found by gradients that overflow."""
@@ -51,13 +49,11 @@ class Health:
             self.n_sick += 1
             return f"the {'gradient' if math.isfinite(loss) else 'loss'} is not finite" if self.n_sick >= SICK_STEPS else None
         self.n_sick = 0
-        self._last.append(loss)
-        if len(self._last) > self.window:
-            old = self._last.popleft()
-            self._n, self._sum, self._squares = self._n + 1, self._sum + old, self._squares + old**2
-        if self._z() <= Z_DIVERGED:
+        self._losses.append(loss)
+        mean, before, z = self._compared()
+        if z <= Z_DIVERGED or mean <= self.factor * before:
             return None
-        return f"the loss diverged (mean of {self.window} steps {math.fsum(self._last) / self.window:.4g}, before {self._sum / self._n:.4g})"
+        return f"the loss diverged (mean of {self.window} steps {mean:.4g}, before {before:.4g})"
 
 
 def smaller(job: "Job") -> bool:

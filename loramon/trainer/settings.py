@@ -108,8 +108,7 @@ def from_dict(table: Mapping[str, Any]) -> Settings:
                 home = next((f"; did you mean {other}.{key}?" for other, known in DEFAULTS.items() if key in known), None)
                 raise SettingsError(f"unknown setting {section}.{key}{home or meant(key, DEFAULTS[section])}")
             setattr(getattr(settings, section), key, _value(f"{section}.{key}", value, DEFAULTS[section][key]))
-    _fill(settings)
-    _check(settings)
+    _complete(settings)
     return settings
 
 
@@ -132,7 +131,8 @@ def _value(name: str, value: Any, default: Any) -> Any:
     return value
 
 
-def _fill(s: Settings) -> None:
+def _complete(s: Settings) -> None:
+    """Fills in what follows from other settings, and looks whether they go together. Raises SettingsError."""
     s.lora.alpha = s.lora.alpha or s.lora.rank / 2
     s.train.steps = s.train.steps or STEPS_BY_GOAL[s.train.goal]
     usual_rate = 1.0 if s.optimizer.name in ONE_RATE else 3e-5 if s.optimizer.name == "Lion" else 1e-4
@@ -142,9 +142,6 @@ def _fill(s: Settings) -> None:
         s.scheduler.warmup_steps = s.train.steps // 20
     if s.data.cache_text == "auto":
         s.data.cache_text = "no" if s.lora.text_encoder or s.data.shuffle_caption else "yes"
-
-
-def _check(s: Settings) -> None:
     for section, values in vars(s).items():
         for key, number in vars(values).items():
             least, below = 1 if key in AT_LEAST_1 else 0, 1 if key in BELOW_1 else math.inf
