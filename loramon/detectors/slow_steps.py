@@ -99,6 +99,8 @@ class SlowSteps:
         return at
 
     def _is_slow(self) -> bool:
+        if not self._speed.may_be_slow:
+            return False
         return self._speed.slow(CAUSE_RUNGS) is not None or self._speed.slow(PLAIN_RUNGS, STEADY) is not None
 
     def tick(self, t_s: float, view: TickView) -> list[Told]:

@@ -12,6 +12,7 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -73,6 +74,9 @@ class _Cell(NamedTuple):
     n_steps: int
 
 
+_CELL = partial(tuple.__new__, _Cell)  # a named tuple's own constructor costs more than the rest of its making
+
+
 class _Rows(NamedTuple):
     """Rows from number `base` on, as lists: few of them are searched three times as fast so as in arrays."""
 
@@ -105,6 +109,7 @@ class StepSpeed:
         self._block: list[float] = []
         self._old_blocks: list[float] = []  # medians of BLOCK_CELLS consecutive cells, sorted
         self._recent: list[_Cell] = []
+        self._recent_ln: list[float] = []  # theirs
         self._held: Baseline | None = None  # while a slow stretch lasts
 
     def take(self, view: TickView) -> int:
@@ -157,6 +162,9 @@ class StepSpeed:
             self.first_s = times[s]
         newest_s = times[n - 1]
         while s < n - 1:
+            if self._from is None and not self._breaks:
+                s, n_whole = self._whole_cells(rows, s, n)
+                n_closed += n_whole
             start_s = times[s]
             if newest_s < start_s + CELL_S - self._piece_s and not self._breaks:
                 break
@@ -176,6 +184,19 @@ class StepSpeed:
         self._start = base + s
         return n_closed
 
+    def _whole_cells(self, rows: _Rows, s: int, n: int) -> tuple[int, int]:
+        """Completes cells of one piece each, from row `s` of the lists on; where the next one begins, and how many."""
+        _, steps, times = rows
+        cells: list[_Cell] = []
+        while (end := bisect_left(times, times[s] + CELL_S, s + 1, n)) < n:
+            took_s, n_steps = times[end] - times[s], steps[end] - steps[s]
+            if n_steps <= 0:
+                break
+            cells.append(_CELL((math.log(took_s / n_steps), took_s, times[s], steps[s], n_steps)))
+            s = end
+        self._keep(cells)
+        return s, len(cells)
+
     def _add_piece(self, steps: Sequence[int], times: Sequence[float], a: int, b: int) -> None:
         if b <= a:
             return
@@ -189,21 +210,30 @@ class StepSpeed:
         if begun is None or n_steps <= 0 or took_s <= 0:
             return 0
         self._piece_s, self._piece_steps, self._from = 0.0, 0, None
-        self._recent.append(_Cell(math.log(took_s / n_steps), took_s, *begun, n_steps))
-        if self._held is None and len(self._recent) > RECENT_CELLS:
-            self._age(self._recent.pop(0))
-        elif len(self._recent) > 4 * RECENT_CELLS:
-            self._recent.pop(0)  # a held stretch is not remembered as normal
+        self._keep([_Cell(math.log(took_s / n_steps), took_s, *begun, n_steps)])
         return 1
 
-    def _age(self, cell: _Cell) -> None:
-        insort(self._old, cell.ln_sec)
-        self._block.append(cell.ln_sec)
-        if len(self._block) == BLOCK_CELLS:
-            insort(self._old_blocks, sorted(self._block)[BLOCK_CELLS // 2])
-            self._block.clear()
-        self._old_s += cell.took_s
-        self._old_steps += cell.n_steps
+    def _keep(self, cells: list[_Cell]) -> None:
+        self._recent += cells
+        self._recent_ln += [cell[0] for cell in cells]
+        if self._held is None and len(self._recent) > RECENT_CELLS:
+            self._age(self._recent[:-RECENT_CELLS])
+            self._forget(len(self._recent) - RECENT_CELLS)
+        elif len(self._recent) > 4 * RECENT_CELLS:
+            self._forget(len(self._recent) - 4 * RECENT_CELLS)  # a held stretch is not remembered as normal
+
+    def _forget(self, n: int) -> None:
+        del self._recent[:n], self._recent_ln[:n]
+
+    def _age(self, cells: list[_Cell]) -> None:
+        for ln_sec, took_s, _, _, n_steps in cells:
+            insort(self._old, ln_sec)
+            self._block.append(ln_sec)
+            if len(self._block) == BLOCK_CELLS:
+                insort(self._old_blocks, sorted(self._block)[BLOCK_CELLS // 2])
+                self._block.clear()
+            self._old_s += took_s
+            self._old_steps += n_steps
 
     # ------------------------------------------------------------ the opinion
 
@@ -215,14 +245,9 @@ class StepSpeed:
         `spread`: the middle half of its cells may lie apart by this factor, in ln. Steps of 22, 217 and 462 s are
         stalls (a file system, another job), not a pace.
         """
+        if not self.may_be_slow:
+            return None
         floor = self._floor()
-        recent = sorted([c[0] for c in self._recent])
-        if len(recent) < FEWEST_CELLS:
-            return None
-        least = floor if floor > -math.inf else min(recent[0], self._old[0]) if self._old else recent[0]
-        # whatever the rung, three of its cells lie above what the baseline cannot lie below: most ticks end here
-        if recent[-FEWEST_CELLS] < least + STILL_SLOW:
-            return None
         for rung in rungs:
             k = self._cells_spanning(rung.n_cells, rung.span_s)
             if not k:
@@ -242,6 +267,16 @@ class StepSpeed:
         return None
 
     @property
+    def may_be_slow(self) -> bool:
+        """Whatever the rung, three of its cells lie above what the baseline cannot lie below: most ticks end here."""
+        if len(self._recent_ln) < FEWEST_CELLS:
+            return False
+        least, recent = self._floor(), sorted(self._recent_ln)
+        if least == -math.inf:
+            least = min(recent[0], self._old[0]) if self._old else recent[0]
+        return recent[-FEWEST_CELLS] >= least + STILL_SLOW
+
+    @property
     def is_held(self) -> bool:
         """A slow stretch was told and is not over."""
         return self._held is not None
@@ -249,9 +284,8 @@ class StepSpeed:
     def hold(self, stretch: SlowStretch) -> None:
         """The stretch was told: its cells never become the run's normal speed."""
         keep = next((i for i, c in enumerate(self._recent) if c.from_s >= stretch.since_s), len(self._recent))
-        for cell in self._recent[:keep]:
-            self._age(cell)
-        del self._recent[:keep]
+        self._age(self._recent[:keep])
+        self._forget(keep)
         level = math.log(stretch.sec_before)
         self._held = Baseline(level, level, level)
 
@@ -266,7 +300,7 @@ class StepSpeed:
             return None
         cell = self._recent[-k]
         self._held = None
-        del self._recent[:-k]
+        self._forget(len(self._recent) - k)
         return SlowStretch(math.exp(now - base), math.exp(base), math.exp(now), cell.from_s, cell.from_step + 1)
 
     def _cells_spanning(self, n_cells: int, span_s: float) -> int:
