@@ -43,8 +43,8 @@ def quantile(ordered: Floats, share: float) -> float:
     """The `share` quantile (0 to 1) of values in ascending order, linearly interpolated (Hyndman and Fan's type 7)."""
     at = (len(ordered) - 1) * share
     k = int(at)
-    low = float(ordered[k])
-    return low if k + 1 >= len(ordered) else low + (float(ordered[k + 1]) - low) * (at - k)
+    low = ordered.item(k)
+    return low if k + 1 >= len(ordered) else low + (ordered.item(k + 1) - low) * (at - k)
 
 
 def level_of(values: Floats) -> Level:
@@ -53,12 +53,13 @@ def level_of(values: Floats) -> Level:
     The clip uses the interquartile range / 1.349 as the robust standard deviation (equal to it for a Gaussian): one
     sort gives all quantiles.
     """
-    ordered = np.sort(values)
+    ordered = values.copy()
+    ordered.sort()
     median = quantile(ordered, 0.5)
     sigma = (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / 1.349
     clipped = values
     if sigma > 0.0:
-        clipped = np.clip(values, median - CLIP_SIGMAS * sigma, median + CLIP_SIGMAS * sigma)
+        clipped = np.minimum(np.maximum(values, median - CLIP_SIGMAS * sigma), median + CLIP_SIGMAS * sigma)
     n = len(clipped)
     mean = float(np.add.reduce(clipped)) / n
     spread = clipped - mean

@@ -37,7 +37,7 @@ _PIECES = tuple(
 _RICH = (_PIECES[2][1], _PIECES[3][1])
 _BY_BEGIN = {mark: tuple(piece for begins, piece in _PIECES if mark in begins) for mark in ">[0A"}
 _BY_BEGIN |= dict.fromkeys("DIWECF", _BY_BEGIN["A"])
-FILE_COLUMN = re.compile(r"\s+[\w.]+\.py:\d+\s*$")
+_FILE_COLUMN = re.compile(r"\s+[\w.]+\.py:\d+\s*$")
 
 
 class Peeled(NamedTuple):
@@ -75,8 +75,19 @@ def peel(text: str) -> Peeled:
         else:
             break
     if rich:
-        text = FILE_COLUMN.sub("", text)
+        text = without_file_column(text)
     return Peeled(text, level, wall_s, rank, rich)
+
+
+def file_column(text: str) -> re.Match[str] | None:
+    """Where rich names file and line at the end of a record's line; None where it does not."""
+    return _FILE_COLUMN.search(text) if ".py:" in text else None
+
+
+def without_file_column(text: str) -> str:
+    """The line without it."""
+    column = file_column(text)
+    return text if column is None else text[: column.start()]
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ rich wraps a record over several physical lines: they are joined again before an
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Protocol
 
 from loramon.catalogue.match import Catalogue
@@ -18,7 +19,7 @@ from loramon.parsers.command import DUMPING_TRAINERS, Dump, settings_in
 from loramon.parsers.outer import Outer, Stripped
 from loramon.parsers.plain import plain_point
 from loramon.parsers.points import Point
-from loramon.parsers.prefix import FILE_COLUMN, peel, wall_of
+from loramon.parsers.prefix import file_column, peel, wall_of, without_file_column
 from loramon.parsers.profiles import PROFILES
 from loramon.parsers.records import Record, parse_record
 from loramon.parsers.shapes import Shapes
@@ -49,6 +50,12 @@ MAX_LINE_CHARS = 65536
 """Commands with every flag are long, and their exit status stands at the end."""
 
 
+@lru_cache(maxsize=4)
+def _shortlist_of(catalogue: Catalogue) -> Shortlist:
+    """One for all logs: what it remembers of a shape is the same for each."""
+    return Shortlist(_RULES, catalogue.line_literals, _OWN_LITERALS)
+
+
 class Listener(Protocol):
     """Who is told what the lines mean, in order."""
 
@@ -74,9 +81,7 @@ class Residue:
         self._formats = formats
         self._catalogue = catalogue
         self._to = listener
-        literals = (*_OWN_LITERALS, *(r.literal for r in _RULES), *catalogue.line_literals)
-        self._literals = tuple(dict.fromkeys(literal.translate(DIGITS_TO_0) for literal in literals if literal))
-        self._shortlist = Shortlist(_RULES, catalogue.line_literals)
+        self._shortlist = _shortlist_of(catalogue)
         self._told: set[bytes] = set()
         """Shapes of lines that may mean something."""
         self._dull = Shapes()
@@ -108,7 +113,7 @@ class Residue:
             return True
         if shape in self._told:
             return False
-        if any(literal in shape for literal in self._literals) or _STAMP.match(data) or _RICH_RAW.search(data, 0, _PREFIX_BYTES):
+        if self._shortlist.may_mean(shape) or _STAMP.match(data) or _RICH_RAW.search(data, 0, _PREFIX_BYTES):
             if len(self._told) >= MAX_SHAPES:
                 self._told.clear()
             self._told.add(shape)
@@ -121,7 +126,6 @@ class Residue:
 
     def segment(self, segment: Segment, region: Region) -> None:
         """One segment, in order of the source."""
-        place = Place(self.source, region.place(segment.offset), segment.line)
         whole = sanitise(segment.data, MAX_LINE_CHARS)
         outer = self._outer.strip(whole, segment.line)
         text = outer.text
@@ -130,10 +134,11 @@ class Residue:
                 self._record.append(text.strip())
                 return
             self.end_record()
+        place = Place(self.source, region.place(segment.offset), segment.line)
         if _RICH_HEAD.match(text):
             self._record, self._record_place, self._record_outer = [text], place, outer
             return
-        if not self._taught(whole, place) and not self._broken_dict(text, place, outer):
+        if not (self._formats and self._taught(whole, place)) and not self._broken_dict(text, place, outer):
             self._line(text, place, outer)
 
     def _broken_dict(self, text: str, place: Place, outer: Stripped) -> bool:
@@ -289,13 +294,12 @@ class Residue:
 
 def _unwrapped(message: str, parts: list[str]) -> str:
     """The text of a record that rich wrapped: words that fill the whole column were folded and belong together."""
-    column = FILE_COLUMN.search(parts[0])
+    column = file_column(parts[0])
     if column is None:
         return " ".join([message, *parts[1:]]).strip()
     width = len(parts[0][: column.end()].rstrip()) - len(column[0].strip()) - 1 - _MESSAGE_COLUMN
     text, before = message, message
-    for part in parts[1:]:
-        part = FILE_COLUMN.sub("", part)
+    for part in map(without_file_column, parts[1:]):
         folded = cells(before) >= width - 1 and " " not in before.strip()
         text += part if folded else " " + part
         before = part

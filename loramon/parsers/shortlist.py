@@ -7,14 +7,16 @@ texts, some of which hold digits, only this is told: that none occurs.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from loramon.catalogue.match import EXCEPTION_ENDS
 from loramon.parsers.base import Rule
 
 DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
-MAX_SHAPES = 4096
+MAX_SHAPES, MAX_SHAPE_BYTES = 4096, 1024
 _KINDS = tuple(end.encode() for end in EXCEPTION_ENDS)
+
+Found = TypeVar("Found")
 
 
 class Candidates(NamedTuple):
@@ -28,21 +30,41 @@ class Candidates(NamedTuple):
 
 
 class Shortlist:
-    """Remembers the candidates of shapes; forgets all where too many come."""
+    """Remembers the candidates of shapes; forgets all where too many come. `words`: what else gives a line a meaning."""
 
-    def __init__(self, rules: Iterable[Rule], texts: Iterable[bytes]) -> None:
-        self._rules = tuple(rules)
+    def __init__(self, rules: Iterable[Rule], texts: Iterable[bytes], words: Iterable[bytes] = ()) -> None:
+        self._rules = tuple((rule.literal, rule) for rule in rules)
         self._texts = tuple(dict.fromkeys(text.translate(DIGITS_TO_0) for text in texts))
+        literals = (*words, *(literal for literal, _ in self._rules), *self._texts)
+        self._literals = tuple(dict.fromkeys(literal.translate(DIGITS_TO_0) for literal in literals if literal))
         self._known: dict[bytes, Candidates] = {}
+        self._means: dict[bytes, bool] = {}
 
     def of(self, words: str) -> Candidates:
         """The candidates of a line."""
         shape = words.encode("utf-8", "replace").translate(DIGITS_TO_0)
         found = self._known.get(shape)
         if found is None:
-            if len(self._known) >= MAX_SHAPES:
-                self._known.clear()
-            rules = tuple(rule for rule in self._rules if rule.literal in shape)
-            may_fail, may_raise = any(text in shape for text in self._texts), any(end in shape for end in _KINDS)
-            found = self._known[shape] = Candidates(rules, may_fail, may_raise, b"--" in shape)
+            rules = tuple([rule for literal, rule in self._rules if literal in shape])
+            found = Candidates(rules, _holds(shape, self._texts), _holds(shape, _KINDS), b"--" in shape)
+            _remember(self._known, shape, found)
         return found
+
+    def may_mean(self, shape: bytes) -> bool:
+        """Whether a line of this shape holds the literal of any rule, text or word."""
+        found = self._means.get(shape)
+        if found is None:
+            found = _holds(shape, self._literals)
+            _remember(self._means, shape, found)
+        return found
+
+
+def _remember(known: dict[bytes, Found], shape: bytes, found: Found) -> None:
+    if len(shape) <= MAX_SHAPE_BYTES:
+        if len(known) >= MAX_SHAPES:
+            known.clear()
+        known[shape] = found
+
+
+def _holds(shape: bytes, texts: tuple[bytes, ...]) -> bool:
+    return any(text in shape for text in texts)
