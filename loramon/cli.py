@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     from loramon.commands import (
         attach,
         check,
+        completion,
         demo,
         diagnose,
         doctor,
@@ -66,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         hints,
         doctor,
         demo,
+        completion,
         record,
     )
     for module in modules:
@@ -79,6 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # the default of 700 looks for cycles some three hundred times while modules load (measured: 40 ms of a start of 500)
     gc.set_threshold(50_000, 10, 10)
     parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for words (argcomplete 3, `autocomplete`)
+        from loramon.commands.completion import answer
+
+        answer(parser)
     given = sys.argv[1:] if argv is None else list(argv)
     args = parser.parse_args(given or ["home"])
     with contextlib.suppress(AttributeError, ValueError):
