@@ -16,6 +16,8 @@ from loramon.events import Batch, Event, LossKind, Progress, Rows, Setting, Time
 from loramon.run import ARRIVAL, Run, Session
 
 Floats = NDArray[np.float64]
+ROWS_AT_ONCE = 1 << 15
+"""Rows that are given to a run at a time: what is worked out of them then stays in the processor's cache."""
 
 
 @dataclass
@@ -175,9 +177,9 @@ class RunsThen:
         done[0] = hi
         for k, column in enumerate(launch.columns, 4):
             hi = int(np.searchsorted(column.known, t, "right"))
-            if hi > done[k]:
-                run.add_rows(column.source, column.rows(done[k], hi))
-                done[k] = hi
+            for lo in range(done[k], hi, ROWS_AT_ONCE):
+                run.add_rows(column.source, column.rows(lo, min(hi, lo + ROWS_AT_ONCE)))
+            done[k] = hi
         hi = bisect_right(launch.progress_known, t)
         newest = launch.progress[hi - 1] if hi > done[1] else None
         done[1] = hi
