@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 0 done, 1 failed, 130 or 143 interrupted and saved."""
     parser = argparse.ArgumentParser(prog="python -m loramon.trainer", description="Trains a LoRA for Stable Diffusion 1, 2 or XL.")
     parser.add_argument("config", nargs="?", metavar="CONFIG.toml", help="the settings; docs/trainer.md describes each")
-    parser.add_argument("--resume", nargs="?", const="latest", metavar="CHECKPOINT", help="go on from a checkpoint, the newest where none is named")
+    parser.add_argument("--resume", nargs="?", const="latest", metavar="CHECKPOINT", help="go on from it; the newest where none is named")
     parser.add_argument("--convert", nargs=2, metavar=("IN", "OUT"), help="rewrite a LoRA file in the other format, kohya's or diffusers'")
     args = parser.parse_args(argv)
     if not args.config and not args.convert:

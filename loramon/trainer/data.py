@@ -119,8 +119,8 @@ def scan(data: Settings, resolution: int) -> tuple[list[Picture], dict[str, Any]
         errors.append(error)
         pictures.append(Picture(str(path), caption, repeats, size, bucket))
     if not pictures:
-        why = f"none of its {len(broken)} images can be read" if broken else f"no images ({', '.join(SUFFIXES)}) in it or in subfolders N_name"
-        raise SettingsError(f"data.folder = {root}: {why}")
+        none = f"no images ({', '.join(SUFFIXES)}) in it or in subfolders N_name"
+        raise SettingsError(f"data.folder = {root}: {f'none of its {len(broken)} images can be read' if broken else none}")
     buckets = Counter("{}x{}".format(*p.bucket) for p in pictures for _ in range(p.repeats))
     return pictures, {"n_images": len(pictures), "n_with_repeats": buckets.total(), "n_without_caption": n_bare, "broken": broken,
                       "buckets": buckets, "mean_ar_error": math.fsum(errors) / len(errors)}  # fmt: skip

@@ -32,7 +32,7 @@ class Health:
         self._losses, self.n_sick = array("d", state["losses"]), 0
 
     def _compared(self) -> tuple[float, float, float]:
-        """Means of the last losses and of those before, and by how many standard errors they differ: minus infinity where it is too early."""
+        """Means of the last losses and of those before, and by how many standard errors they differ: -inf while it is too early."""
         before, last = np.split(np.frombuffer(self._losses), [max(len(self._losses) - self.window, 0)])
         if len(before) < 2 * self.window:
             return math.nan, math.nan, -math.inf

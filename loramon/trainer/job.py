@@ -78,9 +78,8 @@ class Job:
 
     def rates(self) -> dict[str, float]:
         """Learning rates by part; with `d*`, what an optimizer that finds the rate itself makes of it."""
-        groups = dict(zip(self.parts, self.optimizer.param_groups, strict=True))
-        found = {f"d*{name}": float(group["d"] * group["lr"]) for name, group in groups.items() if "d" in group}
-        return {name: float(group["lr"]) for name, group in groups.items()} | found
+        groups = list(zip(self.parts, self.optimizer.param_groups, strict=True))
+        return {name: float(g["lr"]) for name, g in groups} | {f"d*{name}": float(g["d"] * g["lr"]) for name, g in groups if "d" in g}
 
     def failed(self, why: str) -> int:
         """Says so; what was saved before stays. The exit status."""
@@ -216,8 +215,8 @@ def _place(wanted: Settings) -> tuple[torch.device, torch.dtype]:
 def _optimizer(settings: Settings, parts: dict[str, Any]) -> torch.optim.Optimizer:
     """The optimizer of the trained parts, one group a part. Raises SettingsError."""
     wanted = settings.optimizer
-    groups = [{"params": list(weights.trainable({name: part}).values()), "lr": wanted.learning_rate if name == "unet" else wanted.text_encoder_lr}
-              for name, part in parts.items()]  # fmt: skip
+    rates = {name: wanted.learning_rate if name == "unet" else wanted.text_encoder_lr for name in parts}
+    groups = [{"params": list(weights.trainable({name: part}).values()), "lr": rates[name]} for name, part in parts.items()]
     try:
         name = "bnb_adamw8bit" if wanted.name == "AdamW8bit" else wanted.name.lower()
         kind: Any = torch.optim.AdamW if name == "adamw" else pytorch_optimizer.load_optimizer(name)
@@ -227,8 +226,8 @@ def _optimizer(settings: Settings, parts: dict[str, Any]) -> torch.optim.Optimiz
     for key in wanted.args:
         if key not in known:
             raise SettingsError(f"optimizer.args: {wanted.name} has no {key}{meant(key, tuple(known))}")
-    options = {"lr": wanted.learning_rate, "weight_decay": wanted.weight_decay} | (ADAFACTOR if wanted.name == "Adafactor" else {}) | wanted.args
+    options = ADAFACTOR if wanted.name == "Adafactor" else {}
     try:
-        return kind(groups, **options)
+        return kind(groups, **{"lr": wanted.learning_rate, "weight_decay": wanted.weight_decay, **options, **wanted.args})
     except (TypeError, ValueError) as error:
         raise SettingsError(f"optimizer.args do not fit {wanted.name}: {error}") from None

@@ -120,7 +120,9 @@ def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> torch.Tensor:
 def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noisy latents, their noise levels, what the model should predict, and the weight of each image's loss."""
     wanted, noise_of = job.settings.train, job.base.noise
-    moments = torch.cat([images.to(job.device) if job.steps.cache else job.base.moments(images) for images in batch.images.split(job.pieces)])
+    moments = batch.images.to(job.device)
+    if not job.steps.cache:  # they are pixels
+        moments = torch.cat([job.base.moments(images) for images in moments.split(job.pieces)])
     latents = DiagonalGaussianDistribution(moments).sample() * job.base.vae.config.scaling_factor
     noise = torch.randn_like(latents)
     if wanted.noise_offset:
@@ -163,10 +165,9 @@ def draw(job: Job, stop: list[int]) -> None:
     try:
         for i, prompt in enumerate(wanted.prompts):
             with torch.no_grad(), job.autocast():
-                image = pipe(
-                    prompt, height=job.resolution, width=job.resolution, negative_prompt=wanted.negative, num_inference_steps=wanted.steps,
-                    guidance_scale=wanted.guidance, generator=torch.Generator().manual_seed(wanted.seed + i), callback_on_step_end=unless_stopped,
-                ).images[0]  # fmt: skip
+                image = pipe(prompt, height=job.resolution, width=job.resolution, negative_prompt=wanted.negative,
+                             num_inference_steps=wanted.steps, guidance_scale=wanted.guidance, callback_on_step_end=unless_stopped,
+                             generator=torch.Generator().manual_seed(wanted.seed + i)).images[0]  # fmt: skip
             if stop:
                 break
             path = os.path.join(job.folder, "samples", f"{job.settings.save.name}-step{job.step:08d}-{i}.png")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import DDPMScheduler, DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from safetensors import SafetensorError, safe_open
 from transformers import CLIPTextConfig
 
@@ -25,8 +25,8 @@ class Base:
     prediction_type: str
     pipeline: StableDiffusionPipeline | StableDiffusionXLPipeline
     noise: DDPMScheduler
-    unet: UNet2DConditionModel
-    vae: AutoencoderKL
+    unet: Any
+    vae: Any
     text_encoders: list[Any]
     tokenizers: list[Any]
 
@@ -57,7 +57,7 @@ def load(model: Settings, dtype: torch.dtype) -> Base:
     if predicts and wanted not in ("auto", predicts):
         raise SettingsError(f'model.prediction_type = "{wanted}", but {where} says {predicts}: training against it would break the model')
     if not predicts and wanted == "auto" and family == "sd2":
-        raise SettingsError(f"{where} does not say what it predicts: set model.prediction_type (SD 2 base: epsilon, SD 2 768: v_prediction)")
+        raise SettingsError(f"{where} does not say what it predicts: set model.prediction_type (SD 2: epsilon, its 768: v_prediction)")
     kind = StableDiffusionXLPipeline if family == "sdxl" else StableDiffusionPipeline
     options: dict[str, Any] = {"local_files_only": True, "dtype": dtype, **({"config": model.config} if single and model.config else {})}
     options |= {"add_watermarker": False} if family == "sdxl" else {"safety_checker": None, "requires_safety_checker": False}
@@ -68,7 +68,9 @@ def load(model: Settings, dtype: torch.dtype) -> Base:
         why = str(error).strip().splitlines()[0][:200]
         raise SettingsError(f"cannot load {model.path}: {why}{hint if single and not model.config else ''}") from None
     told["prediction_type"] = predicts or (wanted if wanted != "auto" else pipe.scheduler.config.get("prediction_type", "epsilon"))
-    encoders, tokenizers = ([part for name in (kind, f"{kind}_2") if (part := getattr(pipe, name, None))] for kind in ("text_encoder", "tokenizer"))
+    encoders, tokenizers = [pipe.text_encoder], [pipe.tokenizer]
+    if family == "sdxl":
+        encoders, tokenizers = [*encoders, pipe.text_encoder_2], [*tokenizers, pipe.tokenizer_2]
     for part in (pipe.unet, pipe.vae, *encoders):
         part.requires_grad_(False)
     noise = DDPMScheduler.from_config(pipe.scheduler.config, **told)

@@ -160,11 +160,13 @@ def _complete(s: Settings) -> None:
         (s.data.cache_text == "yes" and s.data.shuffle_caption,
          clash + 'data.shuffle_caption = true: each step has another caption; set it to "no"'),
         (name in ONE_RATE and s.lora.text_encoder and text_rate != rate,
-         f"{name} allows one learning rate for all parts: optimizer.text_encoder_lr = {text_rate:g} must be optimizer.learning_rate = {rate:g}"),
+         f"{name} allows one learning rate for all parts: "
+         f"optimizer.text_encoder_lr = {text_rate:g} must be optimizer.learning_rate = {rate:g}"),
         (warmup >= s.train.steps and s.scheduler.name != "constant",
          f"scheduler.warmup_steps = {warmup} must be below train.steps = {s.train.steps}"),
         (s.sample.every and not s.sample.prompts, "sample.every is set, but sample.prompts is empty"),
-        (os.path.basename(s.save.name or "/") != s.save.name, f"save.name = {s.save.name!r} must be a plain file name; the folder is save.folder"),
+        (os.path.basename(s.save.name or "/") != s.save.name,
+         f"save.name = {s.save.name!r} must be a plain file name; the folder is save.folder"),
     ):  # fmt: skip
         if is_wrong:
             raise SettingsError(why)

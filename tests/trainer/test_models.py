@@ -97,8 +97,11 @@ def test_models_that_are_none_are_refused(job: Make, sd1: Path, tmp_path: Path) 
     (tmp_path / "cut.safetensors").write_bytes(b"\x00" * 7)
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "sd3").mkdir()
+    (tmp_path / "sd3" / "model_index.json").write_text('{"_class_name": "StableDiffusion3Pipeline"}')
     for path, reason in (("nowhere", "does not exist"), ("cut.safetensors", "is no .safetensors file"), ("other.safetensors", "is no whole model"),
-                         ("empty", "is no diffusers model: Error no file named model_index.json found")):  # fmt: skip
+                         ("empty", "is no diffusers model: Error no file named model_index.json found"),
+                         ("sd3", "holds a StableDiffusion3Pipeline: only Stable Diffusion 1, 2 and XL can be trained")):  # fmt: skip
         with pytest.raises(SettingsError, match=reason):
             job(base=tmp_path / path)
 
@@ -162,6 +165,15 @@ def test_images_of_the_tiny_model_have_the_size_of_the_settings(job: Make) -> No
     assert fit(training) == 0
     with Image.open(Path(training.folder) / "samples" / "lora-step00000001-0.png") as image:
         assert image.size == (32, 32)
+
+
+def test_what_is_trained_stays_in_training_mode_behind_a_sample(job: Make) -> None:
+    from loramon.trainer.loop import fit
+
+    training = job(train={"steps": 2}, lora={"text_encoder": True, "dropout": 0.5}, sample={"every": 1, "prompts": ["red"], "steps": 1})
+    assert len(training.parts) == 2 and all(part.training for part in training.parts.values())
+    assert fit(training) == 0
+    assert all(part.training for part in training.parts.values())
 
 
 def test_flips_come_half_of_the_time_and_captions_are_shuffled_behind_the_trigger_words(tmp_path: Path) -> None:
