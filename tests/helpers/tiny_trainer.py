@@ -4,7 +4,7 @@ It writes without pause, keeps a copy of every byte that it prints (`copy.log`, 
 session of its own that counts into `child.txt`. Standard library only; no part of loramon.
 
 usage: tiny_trainer.py FOLDER STEPS SECONDS_PER_STEP [--child] [--save-on-int] [--ignore int,term] [--nan STEP] [--exit N]
-                       [--until-told]: ends in order at the step at which FOLDER/enough is there
+                       [--save-every N] [--until-told]: ends in order at the step at which FOLDER/enough is there
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main():
     parser.add_argument("--ignore", default="")
     parser.add_argument("--nan", type=int, default=0)
     parser.add_argument("--exit", type=int, default=0)
+    parser.add_argument("--save-every", type=int, default=0)
     parser.add_argument("--until-told", action="store_true")
     parser.add_argument("--learning_rate", type=float, default=0.5)
     args = parser.parse_args()
@@ -69,6 +70,14 @@ def main():
             left = (args.steps - step) / pace if pace else 0
             clock = f"{int(took) // 60:02d}:{int(took) % 60:02d}<{int(left) // 60:02d}:{int(left) % 60:02d}"
             say(f"\rsteps: {step * 100 // args.steps:3d}%|{'█' * full}{' ' * (10 - full)}| {step}/{args.steps} [{clock}, {pace:5.2f}it/s, avr_loss={mean:.3g}]")
+            if args.save_every and step % args.save_every == 0:
+                path = os.path.join(args.folder, f"at-step{step:08d}.safetensors")
+                say(f"\nsaving checkpoint: {path}\n")
+                with open(path, "wb") as save:
+                    for _ in range(10):  # as long as a save takes
+                        save.write(bytes(1000))
+                        save.flush()
+                        time.sleep(0.05)
             if args.seconds:
                 time.sleep(args.seconds)
             if args.until_told and os.path.exists(os.path.join(args.folder, "enough")):

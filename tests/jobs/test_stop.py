@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from shell import assert_one_line, loramon
-from working import is_over, printed, start, training, until
+from working import PATIENCE_S, endless, enough, in_background, is_over, printed, start, training, until
 
 from loramon.jobs.folder import Job
 from loramon.jobs.identity import every_process, tree
@@ -67,6 +68,46 @@ def test_a_launcher_that_dies_first_does_not_leave_its_trainer(home: Path, tmp_p
     until(lambda: printed(folder, 600))
     assert loramon("stop", "job").status == 0
     assert (folder / "saved").exists()
+
+
+def saves(folder: Path) -> dict[str, int]:
+    """Name and size of each."""
+    return {path.name: path.stat().st_size for path in folder.glob("*.safetensors")}
+
+
+def test_after_a_save_means_after_the_next_one_that_is_whole(home: Path, tmp_path: Path) -> None:
+    job = running(home, tmp_path, "--save-every", "40")
+    until(lambda: len(saves(tmp_path / "t")) == 1)
+    before = saves(tmp_path / "t")
+    done = loramon("stop", "job", "--after-save")
+    assert done.status == 0 and is_over(job)
+    assert done.said.index("waiting for its") < done.said.index("the save is written") < done.said.index("SIGINT sent")
+    made = saves(tmp_path / "t")
+    assert len(made) > len(before) and max(made) not in before
+    assert set(made.values()) == {10_000}, "none was cut off"
+
+
+def test_waiting_for_a_save_can_be_given_up_and_nothing_was_sent(home: Path, tmp_path: Path) -> None:
+    job = running(home, tmp_path)
+    waiting = in_background("stop", "job", "--after-save")
+    assert waiting.stderr is not None
+    assert b"waiting for its first save" in waiting.stderr.readline()
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=PATIENCE_S)
+    assert waiting.returncode == 130 and b"Traceback" not in said and b"sent" not in said
+    assert job.state() == "running"
+
+
+def test_a_job_that_ends_while_its_next_save_is_awaited_has_ended(home: Path, tmp_path: Path) -> None:
+    job = start("job", *endless(tmp_path / "t", 0.02))
+    until(lambda: printed(tmp_path / "t", 600))
+    waiting = in_background("stop", "job", "--after-save", "--lang", "ja")
+    assert waiting.stderr is not None
+    assert "最初の保存を待っています" in waiting.stderr.readline().decode()
+    enough(tmp_path / "t")
+    _, said = waiting.communicate(timeout=PATIENCE_S)
+    assert waiting.returncode == 0 and b"SIGINT" not in said and is_over(job)
+    assert job.ending is not None and job.ending.status == 0
 
 
 def test_no_such_job_is_3_and_one_that_ended_is_0(home: Path, tmp_path: Path) -> None:

@@ -22,10 +22,13 @@ def said_of(*paths: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def run(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
+def loramon_command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "LORAMON_HOME": str(home / "loramon"), "HOME": str(home)}
-    command = [sys.executable, "-m", "loramon", "run", "--name", "tiny", "--", sys.executable, "-m", "loramon", "train", str(config)]
-    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300)
+    return subprocess.run([sys.executable, "-m", "loramon", *words], capture_output=True, text=True, env=environ, timeout=600)
+
+
+def run(config: Path, home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return loramon_command(home, "run", "--name", "tiny", *options, "--", sys.executable, "-m", "loramon", "train", str(config))
 
 
 def test_a_healthy_training_run_as_a_job_is_read_whole(sd1: Path, colours: Path, tmp_path: Path) -> None:
@@ -59,6 +62,22 @@ def test_a_learning_rate_far_too_high_is_found_and_the_remedy_names_the_setting(
     assert (said["status"], said["verdict"], said["primary"]) == ("crashed", "critical", "loss-nan")
     finding = next(f for f in said["findings"] if f["id"] == "loss-nan")
     assert "optimizer.learning_rate" in {r["flag"] for r in finding["remedies"]}
+
+
+def test_it_is_stopped_after_its_next_save(sd1: Path, colours: Path, tmp_path: Path) -> None:
+    table = tiny.settings(tmp_path / "out", sd1, colours, train={"steps": 5000}, save={"every": 5, "keep": 3})
+    config = tiny.toml(table, tmp_path / "config.toml")
+    assert run(config, tmp_path, "--detach").returncode == 0
+    try:
+        done = loramon_command(tmp_path, "stop", "tiny", "--after-save", "--wait", "200")
+    finally:
+        loramon_command(tmp_path, "stop", "tiny", "--wait", "1", "--term-wait", "1", "--kill")  # whatever went wrong, nothing is left running
+    assert done.returncode == 0 and done.stderr.index("the save is written") < done.stderr.index("SIGINT sent"), done.stderr
+    (job,) = (json.loads(line) for line in loramon_command(tmp_path, "jobs", "--json").stdout.splitlines())
+    assert (job["state"], job["exit_code"]) == ("ended", 130)
+    said = said_of(Path(job["output"]))
+    assert said["status"] == "interrupted" and 5 <= said["progress"]["step"] < 5000
+    assert list((tmp_path / "out").glob("*-step*"))
 
 
 def test_settings_that_are_refused_are_a_finding(tmp_path: Path) -> None:
