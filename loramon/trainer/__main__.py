@@ -18,6 +18,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not args.config and not args.convert:
         parser.error("CONFIG.toml is missing")
+    # nothing is fetched: a model is a path
+    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error", DIFFUSERS_VERBOSITY="error")
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    warnings.filterwarnings("ignore", category=FutureWarning)
     status = 1
     try:
         if args.convert:
@@ -42,10 +46,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(settings: Settings) -> int:
     """A whole training; returns the exit status. Raises SettingsError."""
-    # nothing is fetched: a model is a path
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1", TRANSFORMERS_VERBOSITY="error", DIFFUSERS_VERBOSITY="error")
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-    warnings.filterwarnings("ignore", category=FutureWarning)
     import torch
     from diffusers.utils.logging import disable_progress_bar
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.training_utils import cast_training_params
-from diffusers.utils import convert_state_dict_to_peft, convert_unet_state_dict_to_peft
+from diffusers.utils.state_dict_utils import StateDictType, convert_state_dict_to_peft, convert_unet_state_dict_to_peft
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -107,9 +107,12 @@ def _from_kohya(lora: Tensors) -> tuple[Tensors, float]:
     for key in lora:
         if len(alphas) != 1 or not re.fullmatch(r"lora_(unet|te[12]?)_\w+\.(alpha|lora_down\.weight|lora_up\.weight)", key):
             raise SettingsError(f"{key}: only plain LoRA layers of one alpha can be converted")
-    old = StableDiffusionPipeline.lora_state_dict(lora.copy(), unet_config=SimpleNamespace(layers_per_block=2))[0]
-    unet = convert_unet_state_dict_to_peft({key: value for key, value in old.items() if key.startswith("unet.")})
-    return unet | convert_state_dict_to_peft({key: value for key, value in old.items() if key.startswith("text_")}), alphas.pop()
+    try:
+        old = StableDiffusionPipeline.lora_state_dict(lora.copy(), unet_config=SimpleNamespace(layers_per_block=2))[0]
+    except (ValueError, KeyError) as error:
+        raise SettingsError(f"layers that cannot be converted: {' '.join(str(error).split())[:200]}") from None
+    unet, text = ({key: value for key, value in old.items() if key.startswith(part)} for part in ("unet.", "text_"))
+    return convert_unet_state_dict_to_peft(unet) | convert_state_dict_to_peft(text, StateDictType.DIFFUSERS_OLD), alphas.pop()
 
 
 def convert(source: str, target: str) -> str:

@@ -48,15 +48,19 @@ def test_load_lora_weights_makes_the_image_that_the_trained_model_makes(
         assert np.abs(picture(pipe) - trained).max() < 1e-5, name
 
 
+@pytest.mark.parametrize("text_encoder", [False, True], ids=["unet", "unet-and-text"])
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
-def test_converting_there_and_back_changes_no_bit(family: str, job: Make, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_converting_there_and_back_changes_no_bit(
+    family: str, text_encoder: bool, job: Make, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     import torch
     from safetensors.torch import load_file
 
     from loramon.trainer.__main__ import main
     from loramon.trainer.loop import fit
 
-    training = job(base=request.getfixturevalue(family), lora={"text_encoder": True, "alpha": 3.0}, save={"diffusers": True, "dtype": "fp16"})
+    lora = {"text_encoder": text_encoder, "alpha": 3.0}
+    training = job(base=request.getfixturevalue(family), lora=lora, save={"diffusers": True, "dtype": "fp16"})
     assert fit(training) == 0
     kohya, diffusers = (Path(training.folder) / name for name in ("lora.safetensors", "lora_diffusers.safetensors"))
     for source, target in ((kohya, diffusers), (diffusers, kohya)):
@@ -76,7 +80,10 @@ def test_files_that_cannot_be_converted_are_refused_in_one_line(tmp_path: Path, 
     (tmp_path / "cut").write_bytes(b"\x00" * 7)
     save_file({}, tmp_path / "empty")
     save_file({"lora_unet_a.lora_mid.weight": torch.zeros(1)}, tmp_path / "locon")
-    for name, why in (("cut", "is no .safetensors file"), ("empty", "is no LoRA"), ("locon", "only plain LoRA layers of one alpha"), ("none", "No such file")):
+    one_sided = {"lora_unet_a.lora_down.weight": torch.zeros(1, 1), "lora_unet_a.alpha": torch.ones(())}
+    save_file(one_sided, tmp_path / "one-sided")
+    for name, why in (("cut", "is no .safetensors file"), ("empty", "is no LoRA"), ("locon", "only plain LoRA layers of one alpha"),
+                      ("one-sided", "cannot be converted: 'lora_unet_a.lora_up.weight'"), ("none", "No such file")):  # fmt: skip
         assert main(["--convert", str(tmp_path / name), str(tmp_path / "out")]) == 1
         said = capsys.readouterr().err
         assert said.startswith("loramon trainer: ") and why in said and said.count("\n") == 1
