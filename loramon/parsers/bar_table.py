@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,6 +66,20 @@ class Scanned:
     blank_before: NDArray[np.bool_]
     values: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
     residue: list[Segment] = field(default_factory=list)
+    _falls: list[int] | None = None
+    _turns: list[int] | None = None
+
+    def fall(self, lo: int) -> int:
+        """The first frame from `lo` on that counts less than the one before it; their number where there is none."""
+        if self._falls is None:
+            self._falls = [*(np.flatnonzero(self.n[1:] < self.n[:-1]) + 1).tolist(), len(self.n)]
+        return self._falls[bisect_left(self._falls, lo)]
+
+    def turn(self, lo: int) -> int:
+        """The first frame from `lo` on that is of another bar than the one before it; their number where there is none."""
+        if self._turns is None:
+            self._turns = [*(np.flatnonzero(self.bar[1:] != self.bar[:-1]) + 1).tolist(), len(self.bar)]
+        return self._turns[bisect_left(self._turns, lo)]
 
 
 class BarTable:

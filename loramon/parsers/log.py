@@ -171,9 +171,7 @@ class LogParser:
     def _frames(self, scanned: Scanned, lo: int, hi: int) -> None:
         while lo < hi:
             now, bar = self._now, self._now.bar
-            ids = scanned.bar[lo:hi]
-            others = np.flatnonzero(ids != bar.bar_id) if bar.bar_id is not None else np.arange(hi - lo)
-            ours = int(others[0]) if len(others) else hi - lo
+            ours = min(scanned.turn(lo + 1), hi) - lo if scanned.bar[lo] == bar.bar_id else 0
             now.tell_waiting_stamp()
             if ours:
                 now.phase_steps(scanned, lo, lo + ours)
@@ -201,8 +199,7 @@ class LogParser:
         if role == "epoch" and now.profile.counts_batches and bar.total:
             now.total_epochs = float(bar.total)
         now.pause()
-        same = np.flatnonzero(scanned.bar[lo:hi] != bar_id)
-        to = now.next_key(scanned, lo + 1, lo + int(same[0]) if len(same) else hi)  # it may train after all
+        to = now.next_key(scanned, lo + 1, min(scanned.turn(lo + 1), hi))  # it may train after all
         if role not in ("epoch", "train"):
             now.phases.bar(bar_id, role, bar, scanned.elapsed_s[lo:to])
         return to

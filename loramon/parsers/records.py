@@ -56,9 +56,12 @@ def parse_record(text: str, place: Place) -> Record | None:
     for key, single, double, bare in _PAIR.findall(text, start, end + 1):
         raw = (single or double or bare).strip()
         if _NUMERIC.match(raw):
-            value = number(raw)
-            if value is not None:
-                values[key] = value
+            try:
+                values[key] = float(raw)
+            except ValueError:  # thousands commas, or no number after all
+                value = number(raw)
+                if value is not None:
+                    values[key] = value
     if not values.keys() & {"loss", "train_runtime", "train_loss", "eval_loss", "eval_runtime"}:
         return None
     return Record(values, place, text)

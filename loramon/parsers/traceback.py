@@ -97,7 +97,7 @@ class Tracebacks:
     @property
     def has_exception(self) -> bool:
         """An exception was read whose message may have more lines."""
-        return any(state.kind is not None for state in self._open.values())
+        return bool(self._open) and any(state.kind is not None for state in self._open.values())
 
     def line(self, text: str, place: Place, rank: int | None, line_before: str) -> bool:
         """One line, prefixes peeled. True where it was taken as part of a traceback."""

@@ -180,15 +180,10 @@ class TrainingBar:
 
     def _first_fall(self, scanned: Scanned, lo: int, hi: int) -> int | None:
         """Index of the first frame whose count is lower than the one before it."""
-        n = scanned.n[lo:hi]
-        if self.newest is not None and n[0] < self.newest.n:
+        if self.newest is not None and scanned.n[lo] < self.newest.n:
             return lo
-        if hi - lo <= SHORT_SPAN:
-            ns = n.tolist()
-            return next((lo + i for i in range(1, len(ns)) if ns[i] < ns[i - 1]), None)
-        falls = n[1:] < n[:-1]
-        at = int(falls.argmax())
-        return lo + at + 1 if falls[at] else None
+        fall = scanned.fall(lo + 1)
+        return fall if fall < hi else None
 
     def _flush_into_epoch(self, advanced: bool) -> None:
         if self.newest is None:
@@ -249,8 +244,8 @@ class TrainingBar:
             self.flush()
         rows = [i for i in range(lo, hi - 1) if few.n[i] != few.n[i + 1]]
         if rows:
-            drawn = [n_frames + rows[0] - lo + 1, *(b - a for a, b in pairwise(rows))]
-            self.frames_per_step = max(self.frames_per_step, *drawn)
+            drawn = max((b - a for a, b in pairwise(rows)), default=1) if len(rows) < hi - 1 - lo else 1
+            self.frames_per_step = max(self.frames_per_step, n_frames + rows[0] - lo + 1, drawn)
             self.is_proven = self.is_proven or any("loss" in key and any(i in of for i in rows) for key, of in few.values.items())
             self._sink.few_rows(few, rows, self.step_base)
             n_frames, lo = 0, rows[-1] + 1
