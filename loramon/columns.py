@@ -14,7 +14,7 @@ class GrowingColumn(Generic[Scalar]):
     """A float64 or int64 column that grows at its end without copying what it holds each time."""
 
     def __init__(self, dtype: type[Scalar]) -> None:
-        self._data: NDArray[Scalar] = np.zeros(1024, dtype)
+        self._data: NDArray[Scalar] = np.zeros(0, dtype)  # most launches of a long log are over at once
         self.n = 0
 
     @classmethod
@@ -28,7 +28,7 @@ class GrowingColumn(Generic[Scalar]):
         """Appends values; views handed out before stay as they are."""
         need = self.n + len(values)
         if need > len(self._data):
-            grown = np.zeros(max(need, 2 * len(self._data)), self._data.dtype)
+            grown = np.zeros(max(need, 2 * len(self._data), 64), self._data.dtype)
             grown[: self.n] = self._data[: self.n]
             self._data = grown
         self._data[self.n : need] = values
