@@ -63,12 +63,8 @@ class Batch:
 def bucket_sizes(resolution: int, step: int) -> list[Size]:
     """Sizes of about `resolution`² pixels, sides multiples of `step` from half to twice the resolution."""
     lo, hi, square = max(step, resolution // 2 // step * step), resolution * 2, max(step, resolution // step * step)
-    sizes = {(square, square)}
-    for width in range(lo, hi + 1, step):
-        height = min(hi, resolution * resolution // width // step * step)
-        if height >= lo:
-            sizes |= {(width, height), (height, width)}
-    return sorted(sizes)
+    wide = [(width, min(hi, resolution * resolution // width // step * step)) for width in range(lo, hi + 1, step)]
+    return sorted({(square, square), *(size for w, h in wide if h >= lo for size in ((w, h), (h, w)))})
 
 
 def bucket_of(size: Size, sizes: list[Size]) -> tuple[Size, float]:
