@@ -21,6 +21,7 @@ IDLE_S = 0.25
 COPY_BYTES = 1 << 18
 FORWARDED = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT")
 EXIT_HANGUP = 129
+EXIT_INTERRUPTED = 130
 
 
 class _HungUp(Exception):
@@ -51,7 +52,7 @@ class Foreground:
         self._say = say
         self._out: int | None = sys.stdout.fileno() if out is None else out
         self._offset = 0
-        self._hung_up = False
+        self._hung_up = self._left = False
 
     def run(self) -> int:
         """Until the job ends: its status, 128+n for a signal. 129 after a hang-up, which ends us and not the job."""
@@ -64,6 +65,9 @@ class Foreground:
                     return EXIT_HANGUP
                 if ending is not None and not copied:
                     return ending.status
+                if self._left:
+                    self._say(f"the job goes on; stop it: loramon stop {self._job.name}")
+                    return EXIT_INTERRUPTED
                 if not copied and ending is None and self._is_lost():
                     self._say("the job is gone and nobody saw how it ended: its keeper was killed")
                     return 1
@@ -100,7 +104,8 @@ class Foreground:
         held = {}
 
         def forward(number: int, frame: FrameType | None) -> None:
-            send_to_group(self._job, number)
+            if not send_to_group(self._job, number) and sys.platform == "win32":
+                self._left = True  # no Ctrl-C reaches a job with a console of its own, and we must not swallow it
 
         def hang_up(number: int, frame: FrameType | None) -> None:
             self._hung_up = True

@@ -12,7 +12,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process. `start`: clock ticks after boot (proc_pid_stat(5) field 22), None where the system does not tell."""
+    """A process. `start`: clock ticks after boot (proc_pid_stat(5) field 22), on Windows 100 ns since 1601, None where the
+    system does not tell."""
 
     pid: int
     start: int | None
@@ -41,6 +42,10 @@ def boot_id() -> str | None:
 
 def identify(pid: int) -> Identity:
     """The process that has this number now."""
+    if sys.platform == "win32":
+        from loramon.jobs.windows import start_of
+
+        return Identity(pid, start_of(pid), None, socket.gethostname())
     found = stat(pid)
     return Identity(pid, found.start if found else None, boot_id(), socket.gethostname())
 
@@ -77,6 +82,11 @@ def is_alive(process: Identity) -> bool | None:
     """The very process still runs; a zombie does not. None where that cannot be told: it runs on another host."""
     if process.host and process.host != socket.gethostname():
         return None
+    if sys.platform == "win32":
+        from loramon.jobs.windows import start_of
+
+        start = start_of(process.pid)
+        return start is not None and process.start in (None, start)
     if process.boot_id is not None and process.boot_id != boot_id():
         return False
     if os.path.exists("/proc/self/stat"):
@@ -87,18 +97,6 @@ def is_alive(process: Identity) -> bool | None:
 
 def _is_alive_elsewhere(pid: int) -> bool:
     """Without /proc: by number alone."""
-    if sys.platform == "win32":
-        import ctypes
-
-        query_limited, still_active = 0x1000, 259
-        kernel = ctypes.windll.kernel32
-        handle = kernel.OpenProcess(query_limited, False, pid)
-        if not handle:
-            return False
-        code = ctypes.c_ulong()
-        alive = bool(kernel.GetExitCodeProcess(handle, ctypes.byref(code))) and code.value == still_active
-        kernel.CloseHandle(handle)
-        return alive
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -45,23 +45,35 @@ class Stopper:
         self._members = self._snapshot()
 
     def run(self) -> Outcome:
-        """SIGINT and a wait, SIGTERM and a wait, SIGKILL after a confirmation; stops as soon as nothing is left."""
+        """SIGINT and a wait, SIGTERM and a wait, SIGKILL after a confirmation; stops as soon as nothing is left.
+
+        On Windows Ctrl-Break takes the place of both, where the job shares a console with us; else ending it is all there is.
+        """
         if not self._alive():
             return Outcome(True)
-        for name, wait_s in (("SIGINT", self._grace_s), ("SIGTERM", self._term_s)):
-            self._send(getattr(signal, name))
+        for name, number, wait_s in self._rungs():
+            if not self._send(number):
+                self._say(f"{name} cannot be sent to {self._job.name}: it has a console of its own")
+                continue
             self._say(f"{name} sent to {self._job.name} ({self._count()}); waiting up to {wait_s:g} s for it to save and end")
-            if self._wait(wait_s, name):
+            if self._wait(wait_s, number):
                 return Outcome(True)
         left = self._count()
         if not self._kill and not self._confirm(f"{self._job.name} still runs ({left}). Kill it now? What is not saved is lost. [y/N] "):
             return Outcome(False, tuple(process.pid for process in self._alive()))
+        last = signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM  # there os.kill ends the process with it
         for process in self._alive():
-            _signal(process, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-        self._say(f"SIGKILL sent ({left})")
-        self._wait(KILL_S, "SIGKILL")
+            _signal(process, last)
+        self._say(f"SIGKILL sent ({left})" if sys.platform != "win32" else f"ended ({left})")
+        self._wait(KILL_S, last)
         alive = tuple(process.pid for process in self._alive())
         return Outcome(not alive, alive)
+
+    def _rungs(self) -> list[tuple[str, int, float]]:
+        """(name, signal, seconds to wait for it)."""
+        if sys.platform == "win32":
+            return [("Ctrl-Break", signal.CTRL_BREAK_EVENT, self._grace_s)]
+        return [("SIGINT", signal.SIGINT, self._grace_s), ("SIGTERM", signal.SIGTERM, self._term_s)]
 
     # ------------------------------------------------------------ who belongs to it
 
@@ -99,22 +111,22 @@ class Stopper:
 
     # ------------------------------------------------------------ signals and waits
 
-    def _send(self, number: int) -> None:
-        """To the job's group; to those of its processes that lead groups of their own only where no leader of them is left
+    def _send(self, number: int) -> bool:
+        """False where this system cannot. To the job's group; to those of its processes that lead groups of their own only where no leader of them is left
         to pass it on (torchrun's agent ends its workers itself)."""
         leader = self._job.process
         alive = self._alive()
         if leader is not None and is_alive(leader):
-            _signal_group(leader, number)
-            return
+            return _signal_group(leader, number)
         groups = {found.pgid for process in alive if (found := stat(process.pid)) is not None}
         for process in alive:
             found = stat(process.pid)
             if found is None or found.pgid in groups - {found.pgid} or found.pgid == os.getpgrp():
                 continue
             _signal(process, number)
+        return True
 
-    def _wait(self, limit_s: float, name: str) -> bool:
+    def _wait(self, limit_s: float, number: int) -> bool:
         """True where everything ended within the time."""
         began_s = told_s = self._clock.monotonic_s()
         leader = self._job.process
@@ -127,7 +139,7 @@ class Stopper:
                 # the launcher died and left its trainer behind: what it was sent, the trainer is sent
                 sent_to_rest = True
                 for process in self._alive():
-                    _signal(process, getattr(signal, name))
+                    _signal(process, number)
             if now_s - told_s >= TELL_EVERY_S:
                 told_s = now_s
                 self._say(f"still waiting: {now_s - began_s:.0f} of {limit_s:g} s, {self._count()}")
@@ -151,14 +163,18 @@ def _signal(process: Identity, number: int) -> None:
             os.kill(process.pid, number)
 
 
-def _signal_group(leader: Identity, number: int) -> None:
+def _signal_group(leader: Identity, number: int) -> bool:
+    """False where it could not be sent: consoles of Windows carry it to those who share them only."""
     if sys.platform == "win32":
-        with contextlib.suppress(OSError):
-            os.kill(leader.pid, signal.CTRL_BREAK_EVENT)
-        return
+        try:
+            os.kill(leader.pid, number)
+        except OSError:
+            return False
+        return True
     found = stat(leader.pid)
     with contextlib.suppress(OSError):
         if found is None or found.pgid == leader.pid:
             os.killpg(leader.pid, number)
         else:
             _signal(leader, number)
+    return True
