@@ -47,6 +47,11 @@ def quantile(ordered: Floats, share: float) -> float:
     return low if k + 1 >= len(ordered) else low + (ordered.item(k + 1) - low) * (at - k)
 
 
+def mean_of(values: Floats) -> float:
+    """The mean, as `values.mean()` gives it, in less than half the time where they are few."""
+    return float(np.add.reduce(values)) / len(values)
+
+
 def level_of(values: Floats) -> Level:
     """The robust level of `values` (ln loss, at least one).
 
@@ -61,7 +66,7 @@ def level_of(values: Floats) -> Level:
     if sigma > 0.0:
         clipped = np.minimum(np.maximum(values, median - CLIP_SIGMAS * sigma), median + CLIP_SIGMAS * sigma)
     n = len(clipped)
-    mean = float(np.add.reduce(clipped)) / n
+    mean = mean_of(clipped)
     spread = clipped - mean
     variance = float(spread @ spread) / n
     inflation = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from loramon.detectors.robust import Floats
+from loramon.detectors.robust import Floats, mean_of
 from loramon.events import LossKind
 
 CHECK_AT: dict[LossKind, tuple[int, ...]] = {
@@ -40,7 +40,7 @@ def start_rise(y: Floats, threshold: float, kind: LossKind) -> int | None:
         if r > n - MIN_AFTER[kind]:
             break
         before, after = y[:r], y[max(r, n - MAX_AFTER) :]
-        rise = float(after.mean() - before.mean())
+        rise = mean_of(after) - mean_of(before)
         if rise <= MIN_RISE:
             continue
         scale = max(float(after.std()), MIN_SCALE)

@@ -253,8 +253,8 @@ class OneLaunch:
     @property
     def step(self) -> int | None:
         """The newest step that the log shows."""
-        candidates = [s for s in (self.bar.step if self.bar.rank else None, self._record_step) if s is not None]
-        return max(candidates) if candidates else None
+        drawn, told = self.bar.step if self.bar.rank else None, self._record_step
+        return told if drawn is None else drawn if told is None else max(drawn, told)
 
     @property
     def total(self) -> int | None:

@@ -81,7 +81,8 @@ def peel(text: str) -> Peeled:
 
 def file_column(text: str) -> re.Match[str] | None:
     """Where rich names file and line at the end of a record's line; None where it does not."""
-    return _FILE_COLUMN.search(text) if ".py:" in text else None
+    at = text.rfind(".py:")
+    return _FILE_COLUMN.match(text, len(text[: text.rfind(" ", 0, at) + 1].rstrip())) if at > 0 else None
 
 
 def without_file_column(text: str) -> str:
