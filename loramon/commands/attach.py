@@ -108,12 +108,13 @@ def show_job(job: Job, args: argparse.Namespace) -> int:
 
 
 def job_session(job: Job, clock: object, lang: Language) -> LiveSession:
-    """A session on the job's output, with its end as its keeper sees it."""
+    """A session on the job's output, with its end as its keeper sees it and what its recorder says of itself."""
     from typing import cast
 
     from loramon.clock import Clock
     from loramon.jobs.job_feed import JobFeed, job_telemetry
     from loramon.live import LiveSession
+    from loramon.recording.recorder_feed import RecorderFeed
 
     clock = cast(Clock, clock)
-    return LiveSession([JobFeed(job, clock), job_telemetry(job, clock)], clock, job.name, lang)
+    return LiveSession([JobFeed(job, clock), job_telemetry(job, clock), RecorderFeed(job.recording, clock)], clock, job.name, lang)

@@ -51,6 +51,7 @@ class Store:
         self.path = path
         self.stopped: Stopped = ""
         self.wish: Stopped = ""
+        self._end: Row | None = None
         self.free_bytes: int | None = None
         self.n_rows = 0
         self._clock = clock
@@ -181,7 +182,8 @@ class Store:
             self._db.execute("begin immediate")
             self._db.executemany("insert into tail values(?, ?)", ((first + i, json.dumps(row, separators=(",", ":"))) for i, row in enumerate(rows)))
             if self.stopped:
-                why = json.dumps([self.stopped, self._clock.now_s(), self.free_bytes])
+                _, at_s, _, _, detail, left = self._end or ["s", self._clock.now_s(), "", "", self.stopped, self.free_bytes]
+                why = json.dumps([self.stopped, at_s, left, detail])
                 self._db.execute("insert or replace into meta values('stopped', ?)", (why,))
             self._db.execute("commit")
         except sqlite3.Error as error:
@@ -213,8 +215,14 @@ class Store:
             self._fail(error)
 
     def keep(self, name: str, made_by: str, data: bytes) -> None:
-        """Keeps something that was worked out from the recording, and what worked it out."""
-        self._execute("insert or replace into cache values(?, ?, ?)", (name, made_by, data))
+        """Keeps something that was worked out from the recording, and what worked it out; of one that stopped itself too,
+        as far as there is room: where the run stands is no part of its length."""
+        if self.stopped == "unwritable":
+            return
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("insert or replace into cache values(?, ?, ?)", (name, made_by, data))
+            if self.stopped:
+                self._db.execute("pragma wal_checkpoint(truncate)")
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> None:
         if self.stopped:
@@ -226,6 +234,7 @@ class Store:
 
     def end_with(self, row: Row, why: Stopped) -> None:
         """The last row: nothing more is taken. It is written with what waits, and the reason, as soon as there is room."""
+        self._end = row
         if self.stopped != "unwritable":
             self._pending.append(row)
         self.wish = self.stopped = self.stopped or why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 from shell import loramon
 from small_disk import MIB, SmallDisk, mounted
-from working import endless, enough, last_step, printed, recorded_rows, recorder_of, start, until, whole
+from working import PATIENCE_S, endless, enough, in_background, last_step, printed, recorded_rows, recorder_of, start, until, whole
 
 from loramon.jobs.folder import Job
 from loramon.jobs.identity import is_alive
+from loramon.recording.reader import kept_in
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes of Linux")
 
@@ -42,11 +44,15 @@ def test_the_recording_stops_and_the_job_goes_on_and_is_told_of_to_its_end(disk:
     disk.leave(50 * MIB)
     until(lambda: stopped(job))
     assert stopped(job)[0][4] == "disk-full output" and recorder_of(job) is not None and job.state() == "running"
+    viewer = in_background("attach", "job:tight", "--headless")
+    assert viewer.stdout is not None and b"disk-filling" in viewer.stdout.readline(), "who looks on beside the recorder hears it"
     behind = (tmp_path / "t" / "copy.log").stat().st_size
     until(lambda: printed(tmp_path / "t", behind + 4000))
     enough(tmp_path / "t")
     until(lambda: job.state() == "ended" and not job.is_recorded_now)
     assert whole(job, tmp_path / "t") and job.ending is not None and job.ending.status == 0
+    assert viewer.communicate(timeout=PATIENCE_S) and viewer.returncode == 0
+    assert json.loads(kept_in(job.recording, "brief") or b"{}")["primary"] == "disk-filling", "so says the list of runs"
     said = said_of(job)
     assert [(alarm["id"], alarm["severity"]) for alarm in said["alarms"]] == [("disk-filling", "warning")]
     assert said["progress"]["step"] == last_step(tmp_path / "t") and said["facts"]["exit_code"] == 0
