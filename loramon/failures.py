@@ -33,9 +33,16 @@ def failures_of(run: Run) -> Iterator[tuple[Happening, Failure]]:
 
 
 def survived(run: Run, happening: Happening) -> bool:
-    """The training went on behind this."""
+    """The training went on behind this. What was before the first step is measured by the steps that its own source shows
+    behind it: other sources' may be of another time."""
+    if happening.step is None:
+        place = happening.what.place
+        return any(
+            series.source == place.source and (series.last_step or 0) >= SURVIVED_STEPS and series.last_offset > place.offset
+            for series in run.series.values()
+        )
     now = run.progress.step
-    return happening.step is not None and now is not None and now >= happening.step + SURVIVED_STEPS
+    return now is not None and now >= happening.step + SURVIVED_STEPS
 
 
 def findings_of_failures(run: Run, log: AlarmLog) -> list[Finding]:
@@ -88,6 +95,8 @@ class _Echoes:
             return False
         if self._signalled and failure.id == "crash-unknown":
             return True  # what the other processes said when their peer was killed
+        if failure.wrapper and not failure.fatal and self._stopped_at is not None:
+            return True  # what the launcher did on the way out
         if not failure.fatal:
             return False
         if failure.id == "crash-unknown" and not failure.wrapper and happening.seq < self._last_named:

@@ -40,6 +40,8 @@ class Series:
         self._value: list[NDArray[np.float64]] = []
         self._t_s: list[NDArray[np.float64]] = []
         self._offset: list[NDArray[np.int64]] = []
+        self.last_offset = -1
+        """Byte offset of the newest row's record."""
         self._held = 0
         self._old: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]] = []
 
@@ -83,6 +85,7 @@ class Series:
         self._value.append(value)
         self._t_s.append(rows.t_s[lo:hi])
         self._offset.append(rows.offset[lo:hi])
+        self.last_offset = int(rows.offset[hi - 1])
         self._held += hi - lo
         if self._held > 2 * KEEP_ROWS:
             self._thin(KEEP_ROWS)

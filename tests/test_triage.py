@@ -76,6 +76,26 @@ def test_a_traceback_that_the_training_survived_is_no_crash(tmp_path: Path) -> N
     assert [a["id"] for a in said["alarms"]] == ["crash-unknown"]
 
 
+def test_a_traceback_before_the_first_step_of_a_training_that_ran_is_no_crash(tmp_path: Path) -> None:
+    caught = (TRACEBACK + "MyOwnError: no such backend, going on without\n\n\n").encode()
+    said = said_of(caught + kohya([0.1] * 30), tmp_path)
+    assert (said["status"], said["verdict"], ids(said)) == ("completed", "healthy", [])
+    assert [a["id"] for a in said["alarms"]] == ["crash-unknown"]
+    assert said_of(caught + kohya([0.1] * 30).split(b"steps:")[0], tmp_path)["primary"] == "crash-unknown"
+
+
+def test_steps_of_an_earlier_time_do_not_make_a_crash_survived(tmp_path: Path) -> None:
+    log = kohya([0.1] * 30) + b"\n" + (TRACEBACK + "MyOwnError: it broke\n").encode()
+    assert said_of(log, tmp_path)["primary"] == "crash-unknown"
+
+
+def test_what_a_launcher_does_after_ctrl_c_is_no_crash(tmp_path: Path) -> None:
+    end = "[2026-01-01 10:00:00,000] [INFO] [launch.py:335:sigkill_handler] Killing subprocess 77\n"
+    end += "[2026-01-01 10:00:01,000] [INFO] [launch.py:344:sigkill_handler] Main process received SIGINT, exiting\n"
+    said = said_of(kohya([0.1] * 3, total=50, end=end), tmp_path)
+    assert (said["status"], said["verdict"], said["primary"]) == ("interrupted", "healthy", "interrupted")
+
+
 def test_ctrl_c_explains_every_traceback_behind_it(tmp_path: Path) -> None:
     end = TRACEBACK + "KeyboardInterrupt\n" + LAUNCHER + FAILED
     said = said_of(kohya([0.1] * 3, total=50, end=end), tmp_path)

@@ -179,7 +179,7 @@ class Catalogue:
 
     def bare(self, text: str) -> Match | None:
         """The row for a record that is an exception's last line without its traceback, as in pasted logs."""
-        found = _BARE.match(text.strip())
+        found = _BARE.match(text.strip().strip("*`"))  # marked up where it was pasted
         return self.exception(found["kind"], found["message"] or "") if found else None
 
     def harmless_traceback(self, line_before: str) -> Match | None:

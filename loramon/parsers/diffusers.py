@@ -26,6 +26,8 @@ DIFFUSERS = Profile(
         rule("usage:", r"usage: train_(?:text_to_image|dreambooth)_lora", None, "argparse usage of the examples' scripts", "diffusers"),
         rule("_lora", r'\s*File ".*[/\\]train_(?:text_to_image|dreambooth)_lora\w*\.py"', None,
              "diffusers 58eb52c0 examples/, a script's path in a traceback", "diffusers"),
+        rule("_lora", r".*\btrain_(?:text_to_image|dreambooth)_lora\w*\.py:\d+: \w*Warning\b", None,
+             "CPython warnings.py formatwarning(), of a script of diffusers 58eb52c0 examples/", "diffusers"),
         rule("Saved state to", r"Saved state to (.*checkpoint-(\d+))", _saved, f"diffusers 58eb52c0 {S}:924"),
         rule("Running validation...", r"Running validation\.\.\.", _validating, f"diffusers 58eb52c0 {S}:196", "diffusers"),
         rule("was not found in config. Values will be initialized", r"\{.*\} was not found in config\. Values will be initialized to default values", None,

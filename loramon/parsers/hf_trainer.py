@@ -105,6 +105,8 @@ AXOLOTL = Profile(
     name="axolotl", nan_hidden=True, family_of="hf-trainer", keys=HF_KEYS, event_tags=HF_EVENT_TAGS, roles=HF_ROLES,
     rules=(
         rule("[axolotl.", r".*\[axolotl\.", None, "axolotl 067b021c logging_config.py:94", "axolotl"),
+        rule("axolotl.cli", r".*CalledProcessError: Command .*'axolotl\.cli\.\w+'", None,
+             "CPython subprocess.py CalledProcessError.__str__ with a module of axolotl 067b021c cli/", "axolotl"),
         rule("axolotl/", r".*\baxolotl/(?:cli|utils|core|train)", None, "axolotl package path in a traceback", "axolotl"),
     ),
 )  # fmt: skip

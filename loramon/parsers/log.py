@@ -92,6 +92,9 @@ class LogParser:
 
     def finish(self) -> list[Batch]:
         """The source ended: what waited is whole."""
+        newest = self._now.bar.newest
+        self._residue.end_record()
+        self._residue.cut_off(newest.offset if newest is not None else -1)
         self._residue.finish()
         self._now.finish()
         self._closed_bar()

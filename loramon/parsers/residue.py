@@ -180,6 +180,10 @@ class Residue:
             self._line(text, place, outer)
         self._tracebacks.finish()
 
+    def cut_off(self, read_to: int) -> None:
+        """The source ended; `read_to`: where the newest redraw of the training bar stands. An open traceback is told."""
+        self._tracebacks.cut_off(read_to)
+
     @property
     def has_exception(self) -> bool:
         """An exception was read whose message may have more lines."""

@@ -1,9 +1,11 @@
 """Python tracebacks, as CPython, rich, torch's excepthook and DataLoader workers print them, several ranks interleaved.
 
 A traceback ends with its exception line. A failure that the catalogue knows is told at that line; one that it does not
-know waits until the message has ended, since a chained exception often follows that says more.
+know waits until the message has ended, since a chained exception often follows that says more. Where the source ends
+within a traceback, the program died of an error that is not shown.
 Sources: CPython 3.11-3.13 traceback.py; rich 14 traceback.py; torch/distributed/run.py; torch/_utils.py
-ExceptionWrapper.reraise ("Caught ... in DataLoader worker process").
+ExceptionWrapper.reraise ("Caught ... in DataLoader worker process"); IPython 9 core/ultratb.py VerboseTB.prepare_header,
+whose first line names the exception before the header.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ _CHAIN = re.compile(r"(?:During handling of the above exception|The above except
 _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+)(?:, in (.*))?')
 _BOX = re.compile(r"^\s*[╭│╰├]")
 _CARETS = re.compile(r"^[\s^~]*$")
+_ANNOUNCED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s{2,}$")
+"""What IPython writes before the header: the exception's class, and blanks up to the width of the page."""
+_NO_WORDS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception):$")
+"""An exception whose message begins with a line break."""
 MAX_FRAMES = 60
 _ALLOCATE, _TABLE = "Tried to allocate", "Allocation on device"
 _COMMAND = "CalledProcessError"
@@ -61,6 +67,12 @@ class _Open:
     """Columns of the exception's own line, and of the blanks at its end."""
     indent: int = 0
     """Blanks before its own lines: it was pasted into an indented block."""
+    lead: str = ""
+    """What a supervisor that passes the lines on wrote before the header, and writes before each of them."""
+    announced: str = ""
+    """The exception's class, where the header names it."""
+    is_bare: bool = False
+    """An exception without its traceback: taken only where the catalogue knows it."""
 
     def whole_message(self) -> str:
         """The message's lines as one text. Where it was wrapped in a paste, a full line was broken amid a word."""
@@ -85,6 +97,8 @@ class Tracebacks:
         self._catalogue = catalogue
         self._emit = emit
         self._open: dict[int | None, _Open] = {}
+        self._newest: Place | None = None
+        """The newest line that belonged to a traceback."""
         self._chain = 0
         """Number of the chain of exceptions that is being read."""
         self._links = False
@@ -108,9 +122,14 @@ class Tracebacks:
                 self._chain += 1
             self._links = False
             harmless = self._catalogue.harmless_traceback(text[:at].strip() or line_before)
-            self._open[rank] = _Open(place, harmless=harmless, indent=0 if text[:at].strip() else at)
+            announced = _ANNOUNCED.match(text[:at])
+            lead = text[:at] if text[:at].strip() and announced is None else ""
+            self._open[rank] = _Open(place, harmless=harmless, indent=0 if text[:at].strip() else at, lead=lead, announced=announced[1] if announced else "")
+            self._newest = place
             return True
         state = self._open.get(rank)
+        if state is not None and state.lead and text.startswith(state.lead):
+            text = text[len(state.lead) :]
         if state is None:
             if _CHAIN.match(text.strip()):
                 self._links = True
@@ -118,12 +137,19 @@ class Tracebacks:
             if text.startswith("  ") and (frame := _FRAME.match(text)) is not None and frame[3]:
                 # the header was lost: half a traceback, pasted, or kept by wandb's output.log
                 self._open[rank] = _Open(place, [text.strip()], close=True, indent=len(text) - len(text.lstrip()) - 2)
+                self._newest = place
+                return True
+            if _NO_WORDS.match(stripped := text.strip()) is not None:
+                self._open[rank] = _Open(place, kind=stripped[:-1], message=[""], at=place, text=stripped, is_bare=True)
                 return True
             return False
         if not state.frames and _FRAME.match(text) is not None:
             state.indent = max(0, len(text) - len(text.lstrip()) - 2)  # the header may be glued to a bar
         cut = state.indent
-        return self._grow(state, text[cut:] if cut and text[:cut].isspace() else text, place, rank)
+        taken = self._grow(state, text[cut:] if cut and text[:cut].isspace() else text, place, rank)
+        if taken:
+            self._newest = place
+        return taken
 
     def _grow(self, state: _Open, text: str, place: Place, rank: int | None) -> bool:
         stripped = text.strip()
@@ -219,7 +245,7 @@ class Tracebacks:
 
     def _close(self, rank: int | None) -> None:
         state = self._open.pop(rank, None)
-        if state is None or state.kind is None or state.told or state.at is None:
+        if state is None or state.kind is None or state.told or state.at is None or state.is_bare:
             return
         if state.waits is not None:
             self._tell(state, state.waits, rank)
@@ -228,6 +254,25 @@ class Tracebacks:
             "crash-unknown", "unknown-exception", "critical", state.at, state.text, exception=state.kind,
             numbers={"exception": state.kind, "message": state.message[0][:300]}, frames=tuple(state.frames[-12:]), rank=rank, chain=self._chain,
         ))  # fmt: skip
+
+    def cut_off(self, read_to: int) -> None:
+        """The source ended within a traceback: what it was of is not shown. `read_to`: the newest byte read of the training
+        bar; where that is behind it, the traceback ended somewhere and the training went on."""
+        for rank, state in list(self._open.items()):
+            newest = self._newest
+            if state.kind is not None or state.harmless is not None or newest is None or newest.offset < read_to or not (state.close or not state.frames):
+                continue
+            del self._open[rank]
+            frames = tuple(state.frames)
+            last = next((f for f in reversed(frames) if f.startswith("File ")), "")
+            found = self._catalogue.exception(state.announced, "", frames) if state.announced else None
+            numbers = {"exception": state.announced} if state.announced else {}
+            row = found.row if found is not None else None
+            self._emit(Failure(
+                row.id if row is not None else "crash-unknown", row.name if row is not None else "traceback-cut-off",
+                row.severity if row is not None else "critical", newest, frames[-1] if frames else HEADER, wrapper=row is None,
+                exception=state.announced or None, numbers={**numbers, "cut_off_at": last[:200]} if last else numbers, frames=frames[-12:], rank=rank,
+            ))  # fmt: skip
 
     def bare(self, text: str, place: Place, rank: int | None) -> bool:
         """An exception line without its traceback, as in pasted text: taken only where the catalogue knows it."""

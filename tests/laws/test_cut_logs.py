@@ -3,7 +3,8 @@
 Three things can be told only when the source ends, so they are excepted where the cut makes an end of them:
 
 1. what rests on the last line, where the cut left it without its terminator: half a message may look like another one;
-2. an exception whose message has not ended: the lines behind it may say more, name it, or make it harmless;
+2. an exception whose message has not ended, or a traceback whose exception has not come: the lines behind it may say
+   more, name it, or make it harmless;
 3. the newest redraw of a bar, which a later redraw of the same step may replace.
 
 So the law is exact for what was told before the end, for any cut; and for a cut behind a terminator the end may add
@@ -53,10 +54,9 @@ def assert_told_so_far(data: bytes, cut: int) -> None:
 def start_of_what_is_open(data: bytes, cut: int) -> int | None:
     """The byte at which the unterminated line begins, or the traceback that has not ended; None where all is closed."""
     line = max(data.rfind(b"\n", 0, cut), data.rfind(b"\r", 0, cut)) + 1
-    traceback = data.rfind(b"Traceback", 0, cut)
-    if traceback >= 0 and cut - traceback < 8192:
-        return min(line, traceback)
-    return line if line < cut else None
+    near = max(0, cut - 16384)
+    openings = [at for at in (data.rfind(b"Traceback", near, cut), data.find(b'  File "', near, cut)) if at >= 0]
+    return min(line, *openings) if openings else line if line < cut else None
 
 
 def test_a_log_cut_behind_its_last_redraw_is_the_whole_log() -> None:
