@@ -6,7 +6,6 @@ file is silent. A field whose type is a dataclass is a table; a tuple of datacla
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 import types
@@ -118,6 +117,8 @@ def _table(kind: type[Table], table: Mapping[str, Any], where: str, path: Path, 
     at = f" in {where}" if where else ""
     for key, value in table.items():
         if key not in known:
+            import difflib  # for a mistake only: loading it costs a twentieth of a start
+
             near = difflib.get_close_matches(key, known, 1, 0.6)
             hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
             raise UserError("config", f"{path}: unknown key `{key}`{at}; {hint}")

@@ -6,7 +6,6 @@ cut before it sees them, one that could take exponential time is refused, and on
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import math
 import re
@@ -70,6 +69,8 @@ def _checked(table: FormatTable) -> Taught:
         raise wrong(f"the pattern is no regular expression: {error}") from None
     for group in pattern.groupindex:
         if group not in GROUPS:
+            import difflib  # for a mistake only: loading it costs a twentieth of a start
+
             near = difflib.get_close_matches(group, GROUPS, 1, 0.6)
             raise wrong(f"unknown group {group!r}; " + (f"did you mean {near[0]!r}?" if near else f"known are {', '.join(GROUPS)}"))
     if "step" not in pattern.groupindex:
