@@ -192,7 +192,7 @@ def finding_text(finding_id: str, variant: str, numbers: Mapping[str, object], l
     if variant == "survived" and not extra:
         sentences.append(message("finding.survived", lang))
     for name in ("phase", "moment"):
-        if (key := f"{name}.{numbers.get(name)}") in message_keys(lang):
+        if has_message(key := f"{name}.{numbers.get(name)}", lang):
             numbers = {**numbers, name: message(key, lang, **numbers)}
     said = fill_all(sentences, numbers, lang)
     about_save = _about_save(numbers, lang)
@@ -248,6 +248,12 @@ def _messages() -> dict[str, dict[str, dict[str, str]]]:
 def message_keys(lang: str) -> tuple[str, ...]:
     """Every key that `message` knows."""
     return tuple(f"{group}.{name}" for group, names in _messages()[lang].items() for name in names)
+
+
+def has_message(key: str, lang: str) -> bool:
+    """Whether `message` knows the key; asks the file of its group alone."""
+    group, _, name = key.partition(".")
+    return name in _message_file(APART.get(group, "messages.toml"))[lang].get(group, {})
 
 
 def message(key: str, lang: str, **numbers: object) -> str:

@@ -25,7 +25,7 @@ from loramon.check.rule import Rule, rules
 from loramon.check.savings import disk_notice
 from loramon.check.weights import Weights, read_weights
 from loramon.events import SEVERITIES, Severity
-from loramon.i18n import Language, fill, finding_text, message, message_keys
+from loramon.i18n import Language, fill, finding_text, has_message, message
 from loramon.plain import plain, plain_tree
 from loramon.run_figures import SETTINGS
 
@@ -217,7 +217,7 @@ def _card_notices(plan: Plan, card: Card, situation: Situation) -> list[Notice]:
             continue
         shown = ", ".join(f"{d:g}" if isinstance(d, float) else str(d) for d in dict.fromkeys(value.documented))
         key = f"fact.{value.setting}"
-        names = {lang: message(key, lang) if key in message_keys(lang) else value.setting for lang in ("en", "ja")}
+        names = {lang: message(key, lang) if has_message(key, lang) else value.setting for lang in ("en", "ja")}
         numbers = {"value": f"{mine:g}" if isinstance(mine, float) else mine, "documented": shown, "family": card.names["en"]}
         says = value.reason or {lang: message("check.far", lang, name=names[lang], **numbers) for lang in ("en", "ja")}
         where = [w for w in (plan.where(value.setting), plan.where("learning_rate") if value.setting == "effective_lr" else None) if w is not None]
