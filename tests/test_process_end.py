@@ -27,6 +27,10 @@ def primary(log: bytes, **ending: int | None) -> tuple[str, str | None]:
         (b"hello\n", {"exit_code": 0}, ("healthy", None)),
         (b"hello\n", {"exit_code": None, "signal": 9, "n_oom_kills": 1}, ("critical", "oom-ram")),
         (b"hello\n", {"exit_code": None, "signal": 11}, ("critical", "killed")),
+        (b"hello\n", {"exit_code": 1, "output_free_bytes": 0}, ("critical", "disk-full")),
+        (b"hello\n", {"exit_code": 1, "output_free_bytes": 10**9}, ("critical", "crash-unknown")),
+        (b"hello\n", {"exit_code": 0, "output_free_bytes": 0}, ("healthy", None)),
+        ((LOGS / "kohya/missing-dataset-dir.log").read_bytes(), {"exit_code": 1, "output_free_bytes": 0}, ("critical", "no-images")),
         ((LOGS / "kohya/missing-dataset-dir.log").read_bytes(), {"exit_code": 1}, ("critical", "no-images")),
     ],
 )

@@ -86,26 +86,24 @@ def test_an_internal_error_is_70_without_a_traceback_and_with_one_under_debug(lo
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-def test_ctrl_c_is_130_and_says_nothing() -> None:
+def test_ctrl_c_is_130_and_says_nothing(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "loramon", "diagnose", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(),
+        env=environment(TMPDIR=str(tmp_path)),
         cwd=ROOT,
     )
     assert child.stdin is not None
-    spools = Path(os.environ.get("TMPDIR", "/tmp"))
-    before = set(spools.glob("loramon-stdin-*"))
     child.stdin.write(HEALTHY)
     child.stdin.flush()
-    for _ in range(400):  # it waits for the end of standard input once its spool is there
-        if set(spools.glob("loramon-stdin-*")) - before:
+    for _ in range(6000):  # it waits for the end of standard input once its spool is there
+        if list(tmp_path.glob("loramon-stdin-*")):
             break
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=120)
     assert (child.returncode, out, err) == (130, b"", b"")
 
 
@@ -118,7 +116,7 @@ def test_a_reader_that_goes_away_is_no_error(logs: Path) -> None:
         capture_output=True,
         env=environment(),
         cwd=ROOT,
-        timeout=60,
+        timeout=120,
     )
     first, last = done.stdout.splitlines()
     assert first.startswith(b'{"schema"') and last in (b"status 0", b"status 1") and done.stderr == b""
@@ -246,7 +244,7 @@ def on_a_terminal(*words: str | Path, **env: str) -> str:
         if not data:
             break
         shown += data
-    child.wait(timeout=30)
+    child.wait(timeout=120)
     os.close(leader)
     return shown.decode()
 
