@@ -75,7 +75,7 @@ def theirs(script: str, base: Path, folder: Path, out: Path, steps: int, environ
 
 
 def ours(base: Path, folder: Path, out: Path, steps: int, cached: bool, environ: dict[str, str]) -> tuple[float, float]:
-    caches = {"cache_latents": "memory", "cache_text": "yes"} if cached else {"cache_latents": "no", "cache_text": "no"}
+    caches = {"cache_latents": "memory", "cache_text": True} if cached else {"cache_latents": "no", "cache_text": False}
     data = {"resolution": RESOLUTION, "batch_size": BATCH, "buckets": False, "workers": 0, **caches}
     table = tiny.settings(out, base, folder.parent, data=data, lora={"rank": RANK, "alpha": float(RANK), "targets": "attention"},
                           optimizer={"learning_rate": 1e-4}, train={"steps": steps})  # fmt: skip

@@ -105,7 +105,7 @@ LORAMON = Profile(
         rule("trainer resumed: ", r"trainer resumed: step=\d+", None, f"{W}/__main__.py train", "loramon"),
         rule("trainer saved: ", r"trainer saved: (.*)", _saved, f"{W}/job.py write_lora", "loramon"),
         rule("trainer sample: ", r"trainer sample: (.*)", _sample, f"{W}/loop.py draw", "loramon"),
-        rule("trainer heal: ", r"trainer heal: step=\d+ ", None, f"{W}/healing.py", "loramon"),
+        rule("trainer heal: ", r"trainer heal: step=\d+ ", None, f"{W}/job.py heal, halve", "loramon"),
         rule("trainer ", r"trainer (done|interrupted|failed): ", _ended, f"{W}/loop.py fit", "loramon"),
         rule("loramon trainer: ", r"loramon trainer: ", None, f"{W}/__main__.py main", "loramon"),
         rule("grad_norm", r"step \d+/\d+ loss \S+ average \S+ lr \S+ grad_norm \S+ [\d.]+ s \(data ", None, f"{W}/signals.py step", "loramon"),

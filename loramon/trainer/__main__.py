@@ -57,9 +57,8 @@ def train(settings: Settings) -> int:
     os.makedirs(settings.save.folder, exist_ok=True)
     job = Job(settings)
     s, base, report = settings, job.base, job.report
-    n_parameters = sum(p.numel() for group in job.optimizer.param_groups for p in group["params"])
     say("start", architecture=base.family, prediction_type=base.prediction_type, device=job.device.type, torch=torch.__version__)
-    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder, n_parameters=n_parameters)
+    say("lora", rank=s.lora.rank, alpha=s.lora.alpha, targets=s.lora.targets, text_encoder=s.lora.text_encoder)
     say("data", folder=s.data.folder, images=report["n_images"], with_repeats=report["n_with_repeats"], broken=len(report["broken"]),
         without_caption=report["n_without_caption"], buckets=len(report["buckets"]), resolution=job.resolution)  # fmt: skip
     for path in report["broken"][:5]:

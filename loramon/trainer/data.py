@@ -1,6 +1,7 @@
 """The images of a folder, and what each step trains on: a function of the seed and the step, so that a resumed run sees the same."""
 
 import hashlib
+import itertools
 import math
 import os
 import random
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save
@@ -21,21 +23,19 @@ from .settings import Settings, SettingsError
 from .weights import write_bytes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-Size = tuple[int, int]
-"""Width and height in pixels."""
-Cache = dict[tuple["Picture", bool], torch.Tensor | str]
-"""Moments of the latents of an image, or of its mirror image: themselves, or the file that holds them."""
+Size = tuple[int, int]  # width and height in pixels
+Cache = dict[tuple["Picture", bool], torch.Tensor | str]  # moments of latents, of the mirror image where True; or a file that holds them
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image. `size` as it is shown; `bucket`: the size it is trained at."""
+    """One image."""
 
     path: str
     caption: str
     repeats: int
-    size: Size
-    bucket: Size
+    size: Size  # as it is shown
+    bucket: Size  # as it is trained
 
     def sizes(self) -> list[int]:
         """SDXL's `time_ids`: original height and width, top and left of the cut in scaled pixels, trained height and width."""
@@ -46,8 +46,7 @@ class Picture:
     def pixels(self, flip: bool) -> torch.Tensor:
         """Scaled to cover the bucket and cut in the middle: (3, height, width), values -1 to 1; with `flip` the mirror image."""
         image = ImageOps.fit(opened(self.path), self.bucket, Image.Resampling.LANCZOS)
-        flat = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-        pixels = flat.view(image.height, image.width, 3).permute(2, 0, 1) / 127.5 - 1
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1
         return pixels.flip(-1) if flip else pixels
 
 
@@ -68,10 +67,7 @@ def bucket_sizes(resolution: int, step: int) -> list[Size]:
 
 
 def bucket_of(size: Size, sizes: list[Size]) -> tuple[Size, float]:
-    """The size of nearest aspect ratio (width / height), and how far off it is: sd-scripts' "ar error", no error of a program.
-
-    Source: kohya-ss/sd-scripts 48d368fa library/train_util.py BucketManager.select_bucket.
-    """
+    """The size of nearest aspect ratio (width / height), and how far off it is, as sd-scripts 48d368fa BucketManager.select_bucket."""
     ratio = size[0] / size[1]
     best = min(sizes, key=lambda s: (abs(s[0] / s[1] - ratio), -s[0] * s[1]))
     return best, abs(best[0] / best[1] - ratio)
@@ -88,10 +84,7 @@ def opened(path: str) -> Image.Image:
 
 
 def scan(data: Settings, resolution: int) -> tuple[list[Picture], dict[str, Any]]:
-    """Every readable image of the folder and of its subfolders `N_name`, and a report. Raises SettingsError where there is none.
-
-    `10_cat girl` is ten repeats of images called "cat girl" where they have no caption; other folders are no data.
-    """
+    """Every readable image of the folder and of its subfolders `N_name`, and a report. Raises SettingsError where there is none."""
     root = Path(data.folder)
     if not root.is_dir():
         raise SettingsError(f"data.folder = {root} is no folder")
@@ -123,11 +116,7 @@ def scan(data: Settings, resolution: int) -> tuple[list[Picture], dict[str, Any]
 
 
 class Steps(torch.utils.data.Dataset[list[Batch]]):
-    """Step number -> the batches whose gradients it accumulates.
-
-    Batches hold one bucket each; every image comes `repeats` times an epoch. Their order comes from the seed; flips,
-    shuffled and dropped captions from seed and step.
-    """
+    """Step number -> the batches, of one bucket each, whose gradients it accumulates; every image comes `repeats` times an epoch."""
 
     def __init__(self, settings: Settings, pictures: list[Picture], cache: Cache) -> None:
         self.data, self.train, self.cache, self.plan = settings.data, settings.train, cache, list[list[list[Picture]]]()
@@ -144,13 +133,13 @@ class Steps(torch.utils.data.Dataset[list[Batch]]):
             self.per_epoch = -(-len(order) // self.train.accumulation)
 
     def __getitem__(self, step: int) -> list[Batch]:
-        rng = random.Random(f"{self.train.seed}/{step}")
-        return [self._batch(pictures, rng) for pictures in self.plan[step]]
-
-    def _batch(self, pictures: list[Picture], rng: random.Random) -> Batch:
-        captions = [caption_of(picture.caption, self.data, rng) for picture in pictures]
-        images = [self._image(picture, self.data.flip and rng.random() < 0.5) for picture in pictures]
-        return Batch(torch.stack(images), captions, torch.tensor([picture.sizes() for picture in pictures], dtype=torch.float32))
+        rng, batches = random.Random(f"{self.train.seed}/{step}"), []
+        for pictures in self.plan[step]:
+            captions = [caption_of(picture.caption, self.data, rng) for picture in pictures]
+            images = [self._image(picture, self.data.flip and rng.random() < 0.5) for picture in pictures]
+            sizes = torch.tensor([picture.sizes() for picture in pictures], dtype=torch.float32)
+            batches.append(Batch(torch.stack(images), captions, sizes))
+        return batches
 
     def _image(self, picture: Picture, flip: bool) -> torch.Tensor:
         cached = self.cache[picture, flip] if self.cache else picture.pixels(flip)
@@ -181,15 +170,12 @@ def caption_of(caption: str, data: Settings, rng: random.Random | None = None) -
 
 
 def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Cache:
-    """The latents of every image, and of its mirror image where flips are on; empty without caching.
-
-    On disk they lie in the folder `.latents` of the data. A file's name tells what it was made of (this image, as it is, at
-    this size, by this model), so that it can be used again.
-    """
+    """The latents of every image, and of its mirror image where flips are on; empty without caching. A file's name tells its making."""
     cache, data, model = Cache(), settings.data, settings.model.path
-    for picture, flip in [(p, f) for p in pictures for f in (False, True)[: 1 + data.flip] if data.cache_latents != "no"]:
-        image = os.stat(picture.path)
-        made_of = f"{model} {os.stat(model).st_mtime_ns} {picture.path} {image.st_size} {image.st_mtime_ns} {picture.bucket} {flip}"
+    flips = (False, True) if data.flip else (False,)
+    for picture, flip in itertools.product(pictures if data.cache_latents != "no" else (), flips):
+        of_model, of_image = os.stat(model).st_mtime_ns, os.stat(picture.path).st_mtime_ns
+        made_of = f"{model} {of_model} {picture.path} {of_image} {picture.bucket} {flip}"
         path = os.path.join(data.folder, ".latents", f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.safetensors")
         if data.cache_latents == "memory" or not os.path.exists(path):
             moments = base.moments(picture.pixels(flip)[None])[0].cpu()

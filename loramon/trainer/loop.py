@@ -1,8 +1,8 @@
 """The training loop: step, tell, save, sample, heal, stop."""
 
-import hashlib
 import math
 import os
+import random
 import signal
 from typing import Any
 
@@ -10,11 +10,11 @@ import torch
 from diffusers import DDIMScheduler
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.training_utils import compute_snr
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from .data import Batch
-from .healing import MAX_SICK_STEPS, heal, smaller
 from .job import Job
-from .signals import Stopwatch, say
+from .signals import MAX_SICK_STEPS, Stopwatch, say
 
 
 def asked_to_stop() -> list[int]:
@@ -43,7 +43,7 @@ def fit(job: Job) -> int:
         job.schedule.step()
         why = job.health.sickness(loss, norm, job.scaler.is_enabled())
         if why and s.heal.on and job.n_healed < s.heal.max_times:
-            heal(job, why)
+            job.heal(why)
             saved_step, batches = job.step, job.steps.stream(job.step)
             continue
         if why and s.heal.on:
@@ -75,14 +75,15 @@ def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float
             total = gradients(job, batches, watch)
             break
         except torch.OutOfMemoryError:
-            if not (job.settings.heal.on and smaller(job)):
+            if not job.halve():
                 raise
         job.optimizer.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
-    trained = [p for group in job.optimizer.param_groups for p in group["params"]]
     job.scaler.unscale_(job.optimizer)
-    clipped = torch.nn.utils.clip_grad_norm_(trained, job.settings.train.max_grad_norm or math.inf)
-    loss, norm = torch.stack((total, clipped)).tolist()  # the one time that a step waits for the GPU
+    norms = get_total_norm([p.grad for p in job.trained if p.grad is not None], foreach=True)
+    if job.settings.train.max_grad_norm:
+        clip_grads_with_norm_(job.trained, job.settings.train.max_grad_norm, norms, foreach=True)
+    loss, norm = torch.stack((total, norms)).tolist()  # the one time that a step waits for the GPU
     if job.scaler.is_enabled() or (math.isfinite(norm) and math.isfinite(loss)):  # the scaler looks for itself
         job.scaler.step(job.optimizer)
     job.scaler.update()
@@ -92,13 +93,8 @@ def step(job: Job, batches: list[Batch], watch: Stopwatch) -> tuple[float, float
 
 
 def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> torch.Tensor:
-    """The gradient of the mean loss over all images of the step; returns that loss.
-
-    Each step has random numbers of its own, and they are drawn for whole batches: they depend neither on what ran
-    before nor on the size of the pieces.
-    """
-    seed = hashlib.blake2b(f"{job.settings.train.seed}/{job.step}".encode(), digest_size=8).digest()
-    torch.manual_seed(int.from_bytes(seed, "big") >> 1)
+    """The gradient of the mean loss over all images of the step; returns that loss. Random numbers depend on the step alone."""
+    torch.manual_seed(random.Random(f"{job.settings.train.seed}/{job.step}").getrandbits(63))
     n_images, total = sum(len(b.captions) for b in batches), torch.zeros((), device=job.device)
     for batch in batches:
         noisy, level, target, weight = noised(job, batch)
@@ -154,13 +150,12 @@ def draw(job: Job, stop: list[int]) -> None:
     wanted, pipe = job.settings.sample, job.base.pipeline
     pipe.scheduler = DDIMScheduler.from_config(job.base.noise.config)
     pipe.set_progress_bar_config(disable=True)
-    homes = {part: part.device for part in (job.base.unet, job.base.vae, *job.base.text_encoders)}
 
     def unless_stopped(pipe: Any, i: int, level: Any, values: dict[str, Any]) -> dict[str, Any]:
         pipe._interrupt = bool(stop)
         return values
 
-    for part in homes:
+    for part in (job.base.unet, job.base.vae, *job.base.text_encoders):
         part.to(job.device).eval()
     try:
         for i, prompt in enumerate(wanted.prompts):
@@ -176,7 +171,7 @@ def draw(job: Job, stop: list[int]) -> None:
             say("sample", step=job.step, path=path)
     except (RuntimeError, OSError, ValueError) as error:
         say("sample-failed", str(error).splitlines()[0][:200], step=job.step)
-    for part, home in homes.items():
-        part.to(home)
+    for part in job.idle:
+        part.to("cpu")
     for part in job.parts.values():
         part.train()

@@ -11,8 +11,7 @@ from transformers import CLIPTextConfig
 
 from .settings import Settings, SettingsError
 
-Conditioning = tuple[torch.Tensor, torch.Tensor | None]
-"""What the U-Net is told of a prompt: hidden states, and the pooled embedding where the family has one (SDXL)."""
+Conditioning = tuple[torch.Tensor, torch.Tensor | None]  # of a prompt: hidden states, and for SDXL the pooled embedding
 FIRST_KEYS = {"sdxl": "conditioner.embedders.1.", "sd2": "cond_stage_model.model.", "sd1": "cond_stage_model.transformer."}
 """How the text encoder's tensors are called in a single file, by family."""
 

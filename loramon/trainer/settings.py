@@ -1,15 +1,8 @@
-"""The settings of a training: a TOML file, checked whole before anything is loaded.
+"""The settings of a training: a TOML file, checked whole before anything is loaded. Defaults follow experience (`loramon hints`)."""
 
-The defaults follow one author's experience (`loramon hints`): rank 16 with alpha at most half of it, AdamW, cosine with
-restarts behind a warm-up, two workers, steps by what is to be learned.
-"""
-
-import difflib
 import math
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
-from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,59 +11,30 @@ STEPS_BY_GOAL = {"character": 5000, "style": 7500, "composition": 9000}
 ONE_RATE = ("Prodigy", "DAdaptAdam", "DAdaptLion")
 """Optimizers that find the learning rate themselves: one for all parameters, as a factor of what they find, usually 1."""
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "model": {
-        "path": "",
-        "config": "",  # for a single file: a diffusers folder of the same family; its configurations and tokenizers are read
-        "architecture": ("auto", "sd1", "sd2", "sdxl"),
-        "prediction_type": ("auto", "epsilon", "v_prediction"),
-    },
-    "data": {
-        "folder": "", "caption_extension": ".txt", "batch_size": 1, "workers": 2,
-        "resolution": 0,  # 0: that of the family, 512, 768 (SD2 with v-prediction) or 1024
-        "buckets": True, "bucket_step": 64, "flip": False,
-        "trigger": "", "shuffle_caption": False, "caption_dropout": 0.0,
-        "cache_latents": ("memory", "disk", "no"), "cache_text": ("auto", "yes", "no"),
-    },
-    "lora": {
-        "rank": 16,
-        "alpha": 0.0,  # 0: half the rank
-        "dropout": 0.0, "targets": ("transformer", "attention"), "text_encoder": False,
-    },
-    "optimizer": {
-        "name": ("AdamW", "AdamW8bit", "Lion", "Adafactor", "Prodigy", "DAdaptAdam", "DAdaptLion"),
-        "learning_rate": 0.0,  # 0: 1e-4, 3e-5 for Lion, 1 for those that find it themselves
-        "text_encoder_lr": 0.0,  # 0: the same
-        "weight_decay": 0.01, "args": {},
-    },
-    "scheduler": {
-        "name": ("cosine_with_restarts", "constant", "constant_with_warmup", "linear", "cosine", "polynomial"),
-        "warmup_steps": -1,  # -1: a twentieth of the training
-        "cycles": 3, "power": 1.0,
-    },
-    "train": {
-        "goal": tuple(STEPS_BY_GOAL),
-        "steps": 0,  # 0: by the goal
-        "accumulation": 1, "gradient_checkpointing": False, "max_grad_norm": 1.0,
-        "min_snr_gamma": 0.0, "noise_offset": 0.0,  # 0: off
-        "mixed_precision": ("auto", "bf16", "fp16", "no"), "device": ("auto", "cpu", "cuda"), "seed": 42,
-    },
-    "save": {
-        "folder": "output", "name": "lora", "every": 500, "keep": 3, "dtype": ("fp16", "bf16", "fp32"), "diffusers": False,
-        "resume": "",  # "latest", or a checkpoint's folder
-    },
+    "model": {"path": "", "config": "", "architecture": ("auto", "sd1", "sd2", "sdxl"),
+              "prediction_type": ("auto", "epsilon", "v_prediction")},
+    "data": {"folder": "", "caption_extension": ".txt", "batch_size": 1, "workers": 2, "resolution": 0, "buckets": True, "bucket_step": 64,
+             "flip": False, "trigger": "", "shuffle_caption": False, "caption_dropout": 0.0,
+             "cache_latents": ("memory", "disk", "no"), "cache_text": True},
+    "lora": {"rank": 16, "alpha": 0.0, "dropout": 0.0, "targets": ("transformer", "attention"), "text_encoder": False},
+    "optimizer": {"name": ("AdamW", "AdamW8bit", "Lion", "Adafactor", "Prodigy", "DAdaptAdam", "DAdaptLion"),
+                  "learning_rate": 0.0, "text_encoder_lr": 0.0, "weight_decay": 0.01},
+    "scheduler": {"name": ("cosine_with_restarts", "constant", "constant_with_warmup", "linear", "cosine", "polynomial"),
+                  "warmup_steps": -1, "cycles": 3, "power": 1.0},
+    "train": {"goal": tuple(STEPS_BY_GOAL), "steps": 0, "accumulation": 1, "gradient_checkpointing": False, "max_grad_norm": 1.0,
+              "min_snr_gamma": 0.0, "noise_offset": 0.0, "mixed_precision": ("auto", "bf16", "fp16", "no"),
+              "device": ("auto", "cpu", "cuda"), "seed": 42},
+    "save": {"folder": "output", "name": "lora", "every": 500, "keep": 3, "dtype": ("fp16", "bf16", "fp32"), "resume": ""},
     "sample": {"every": 0, "prompts": [], "negative": "", "steps": 20, "guidance": 7.0, "seed": 1},
-    "heal": {
-        "on": False, "lr_factor": 0.5, "max_times": 3, "window": 50,
-        "factor": 1.5,  # diverged: the mean of the last `window` losses is above so many times that of all before, far beyond chance
-    },
+    "heal": {"on": False, "lr_factor": 0.5, "max_times": 3, "window": 50, "factor": 1.5},
 }  # fmt: skip
-"""Every setting by section. Its default is of its type; of a tuple, which names all choices, the first is the default."""
+"""Every setting by section; docs/trainer.md tells what each means. A default is of the setting's type; of a tuple, which names all
+choices, the first is the default. What is 0, "" or -1 is off or follows from others (`_complete`)."""
 AT_LEAST_1 = {"batch_size", "bucket_step", "rank", "steps", "accumulation", "cycles", "keep", "window"}
 BELOW_1 = {"caption_dropout", "dropout", "lr_factor"}
 """Bounds of numbers in any section; every other number is 0 or more."""
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list of texts", dict: "a table"}
-Settings = SimpleNamespace
-"""Sections as attributes, and of each section its settings: `settings.lora.rank`."""
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list of texts"}
+Settings = SimpleNamespace  # sections, and of each its settings: `settings.lora.rank`
 
 
 class SettingsError(Exception):
@@ -94,34 +58,27 @@ def read(path: str) -> Settings:
     return settings
 
 
-def from_dict(table: Mapping[str, Any]) -> Settings:
+def from_dict(table: dict[str, Any]) -> Settings:
     """The settings of nested tables, defaults filled in, everything checked that needs no model. Raises SettingsError."""
-    firsts = {s: {k: copy(d[0] if isinstance(d, tuple) else d) for k, d in known.items()} for s, known in DEFAULTS.items()}
+    firsts = {s: {k: d[0] if isinstance(d, tuple) else d for k, d in known.items()} for s, known in DEFAULTS.items()}
     settings = Settings(**{section: Settings(**values) for section, values in firsts.items()})
     for section, values in table.items():
         if section not in DEFAULTS:
-            raise SettingsError(f"unknown section [{section}]{meant(section, DEFAULTS)}")
+            raise SettingsError(f"unknown section [{section}]; known: {', '.join(DEFAULTS)}")
         if not isinstance(values, dict):
             raise SettingsError(f"[{section}] must be a section, not {values!r}")
         for key, value in values.items():
             if key not in DEFAULTS[section]:
-                home = next((f"; did you mean {other}.{key}?" for other, known in DEFAULTS.items() if key in known), None)
-                raise SettingsError(f"unknown setting {section}.{key}{home or meant(key, DEFAULTS[section])}")
+                raise SettingsError(f"unknown setting {section}.{key}; known: {', '.join(DEFAULTS[section])}")
             setattr(getattr(settings, section), key, _value(f"{section}.{key}", value, DEFAULTS[section][key]))
     _complete(settings)
     return settings
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """What is said behind an unknown word: the known one that is like it, else all."""
-    close = difflib.get_close_matches(word.lower(), {k.lower(): k for k in known}, 1, 0.5)
-    return f"; did you mean {next(k for k in known if k.lower() == close[0])}?" if close else f"; known: {', '.join(known)}"
-
-
 def _value(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         if value not in default:
-            raise SettingsError(f"{name} = {value!r} is not known{meant(str(value), default)}")
+            raise SettingsError(f"{name} = {value!r} is not known; known: {', '.join(default)}")
         return value
     kind = type(default)
     if kind is float and type(value) is int:
@@ -140,25 +97,19 @@ def _complete(s: Settings) -> None:
     s.optimizer.text_encoder_lr = s.optimizer.text_encoder_lr or s.optimizer.learning_rate
     if s.scheduler.warmup_steps < 0:
         s.scheduler.warmup_steps = s.train.steps // 20
-    if s.data.cache_text == "auto":
-        s.data.cache_text = "no" if s.lora.text_encoder or s.data.shuffle_caption else "yes"
+    s.data.cache_text = s.data.cache_text and not (s.lora.text_encoder or s.data.shuffle_caption)
     for section, values in vars(s).items():
         for key, number in vars(values).items():
             least, below = 1 if key in AT_LEAST_1 else 0, 1 if key in BELOW_1 else math.inf
             if type(number) in (int, float) and not least <= number < below:
                 bounds = "from 0 to below 1" if key in BELOW_1 else f"{least} or more"
                 raise SettingsError(f"{section}.{key} = {number:g} must be {bounds}")
-    rate, text_rate, name = s.optimizer.learning_rate, s.optimizer.text_encoder_lr, s.optimizer.name
-    warmup, clash = s.scheduler.warmup_steps, 'data.cache_text = "yes" does not go with '
+    rate, text_rate, name, warmup = s.optimizer.learning_rate, s.optimizer.text_encoder_lr, s.optimizer.name, s.scheduler.warmup_steps
     for is_wrong, why in (
         (not s.model.path, "model.path is missing"),
         (not s.data.folder, "data.folder is missing"),
         (s.data.resolution % 8 or s.data.bucket_step % 8,
          "data.resolution and data.bucket_step must be multiples of 8: a latent pixel is 8 pixels wide"),
-        (s.data.cache_text == "yes" and s.lora.text_encoder,
-         clash + 'lora.text_encoder = true: what the encoder says changes; set it to "no"'),
-        (s.data.cache_text == "yes" and s.data.shuffle_caption,
-         clash + 'data.shuffle_caption = true: each step has another caption; set it to "no"'),
         (name in ONE_RATE and s.lora.text_encoder and text_rate != rate,
          f"{name} allows one learning rate for all parts: "
          f"optimizer.text_encoder_lr = {text_rate:g} must be optimizer.learning_rate = {rate:g}"),

@@ -1,35 +1,35 @@
-"""What a training tells: lines on standard output, TensorBoard events, a manifest of the run.
-
-Each line begins with a word for its kind: `step 12/3000 loss …` or `trainer KIND: key=value …`.
-"""
+"""What a training tells: lines (`step 12/3000 loss …`, `trainer KIND: …`), events, a manifest; and whether its losses are sound."""
 
 import json
 import math
 import os
-import shutil
-import sys
 import time
+from array import array
 from collections import deque
-from collections.abc import Mapping
-from importlib.metadata import distributions
+from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import torch
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
+from .settings import Settings
 from .weights import write_bytes
 
-PACKAGES = ("loramon-tui", "torch", "diffusers", "peft", "transformers", "pytorch-optimizer", "safetensors")
+PACKAGES = ("torch", "diffusers", "peft", "transformers", "pytorch-optimizer", "safetensors")
 PARTS = ("data", "forward", "backward", "optimizer")
+SICK_STEPS, MAX_SICK_STEPS = 3, 25
+"""Steps in a row without a finite loss and gradient, which change no weights: so many are healed; without that so many end it."""
+Z_DIVERGED, Z_GOOD = 6.0, 3.0
+"""Standard errors above the earlier losses. A step's loss varies by a factor of ten with its noise level: a mean of a few tells nothing."""
 
 
 class Stopwatch:
     """Seconds by part of a step; on a GPU by its own events, so that measuring waits for nothing."""
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
-        self._marks: list[tuple[str, Any]] = []
+        self._cuda, self._marks = device.type == "cuda", list[tuple[str, Any]]()
 
     def mark(self, part: str) -> None:
         """What lasted since the mark before was `part`."""
@@ -50,30 +50,23 @@ class Signals:
     def __init__(self, folder: str, name: str, total: int, per_epoch: int, step: int) -> None:
         self.folder, self.name, self.total, self.per_epoch = folder, name, total, per_epoch
         self._begun_s, self._n_done, self._recent = time.monotonic(), 0, deque[float](maxlen=min(per_epoch, 1000))
-        self.events = SummaryWriter(os.path.join(folder, "logs", name), purge_step=step + 1 if step else None)
+        self.back_to(step)
 
     def back_to(self, step: int) -> None:
-        """The training goes on behind this step: what came later no longer counts."""
-        self.events.close()
-        self.events = SummaryWriter(self.events.log_dir, purge_step=step + 1)
+        """The training goes on behind this step: what was told of later ones no longer counts."""
+        self.events = SummaryWriter(os.path.join(self.folder, "logs", self.name), purge_step=step + 1)
         self._recent.clear()
 
-    def step(self, step: int, loss: float, norm: float, rates: Mapping[str, float], seconds: Mapping[str, float]) -> None:
-        """One finished step (counted from 1). On a terminal, its line stands where the one before stood."""
+    def step(self, step: int, loss: float, norm: float, rates: dict[str, float], seconds: dict[str, float]) -> None:
+        """One finished step (counted from 1)."""
         self._recent.append(loss)
         self._n_done += 1
         mean, took_s = math.fsum(self._recent) / len(self._recent), sum(seconds.values())
         elapsed_s = time.monotonic() - self._begun_s
-        text = (
-            f"step {step}/{self.total} loss {loss:.4g} average {mean:.4g} lr {rates.get('d*unet', rates['unet']):.3g} "
-            f"grad_norm {norm:.3g} {took_s:.3f} s ({' '.join(f'{k} {v:.3f}' for k, v in seconds.items())}) "
-            f"epoch {-(-step // self.per_epoch)}/{-(-self.total // self.per_epoch)} "
-            f"elapsed {_clock(elapsed_s)} left {_clock(elapsed_s / self._n_done * (self.total - step))}"
-        )
-        if sys.stdout.isatty():
-            print(f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K", end="", flush=True)
-        else:
-            print(text, flush=True)
+        print(f"step {step}/{self.total} loss {loss:.4g} average {mean:.4g} lr {rates.get('d*unet', rates['unet']):.3g} "
+              f"grad_norm {norm:.3g} {took_s:.3f} s ({' '.join(f'{k} {v:.3f}' for k, v in seconds.items())}) "
+              f"epoch {-(-step // self.per_epoch)}/{-(-self.total // self.per_epoch)} "
+              f"elapsed {_clock(elapsed_s)} left {_clock(elapsed_s / self._n_done * (self.total - step))}", flush=True)  # fmt: skip
         scalars = {"loss/current": loss, "loss/average": mean, "grad_norm": norm, "time/step": took_s}
         scalars |= {f"lr/{name}": rate for name, rate in rates.items()} | {f"time/{part}": value for part, value in seconds.items()}
         if torch.cuda.is_initialized():
@@ -83,11 +76,41 @@ class Signals:
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
         self.events.file_writer.add_summary(Summary(value=values), step)  # one record a step
 
-    def manifest(self, values: Mapping[str, object]) -> None:
+    def manifest(self, values: dict[str, object]) -> None:
         """What this run is, as JSON beside its weights."""
-        versions = {name: d.version for d in distributions() if (name := d.name.replace("_", "-")) in PACKAGES}
-        text = json.dumps({"versions": versions, **values}, indent=2, ensure_ascii=False, default=vars)
+        text = json.dumps({"versions": {name: version(name) for name in PACKAGES}, **values}, indent=2, ensure_ascii=False, default=vars)
         write_bytes(os.path.join(self.folder, f"{self.name}.run.json"), text.encode())
+
+
+class Health:
+    """Compares the mean of the last `window` losses with that of all before, of which it wants twice as many."""
+
+    def __init__(self, wanted: Settings, losses: list[float]) -> None:
+        self.window, self.factor, self.n_sick, self.losses = wanted.window, wanted.factor, 0, array("d", losses)
+
+    def _compared(self) -> tuple[float, float, float]:
+        """Means of the last losses and of those before, and by how many standard errors they differ: -inf while it is too early."""
+        before, last = np.split(np.frombuffer(self.losses), [max(len(self.losses) - self.window, 0)])
+        if len(before) < 2 * self.window:
+            return math.nan, math.nan, -math.inf
+        return last.mean(), before.mean(), (last.mean() - before.mean()) / max(before.std() / math.sqrt(self.window), 1e-12)
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing speaks against going back to here: the losses are not on their way up."""
+        return bool(not self.n_sick and self._compared()[2] <= Z_GOOD)
+
+    def sickness(self, loss: float, norm: float, scaled: bool) -> str | None:
+        """Takes in a step; why the training is lost, None while it is not. `scaled`: fp16's scale is found by gradients that overflow."""
+        if not (math.isfinite(loss) and (math.isfinite(norm) or scaled)):
+            self.n_sick += 1
+            return f"the {'gradient' if math.isfinite(loss) else 'loss'} is not finite" if self.n_sick >= SICK_STEPS else None
+        self.n_sick = 0
+        self.losses.append(loss)
+        mean, before, z = self._compared()
+        if z <= Z_DIVERGED or mean <= self.factor * before:
+            return None
+        return f"the loss diverged (mean of {self.window} steps {mean:.4g}, before {before:.4g})"
 
 
 def say(kind: str, text: str = "", /, **values: object) -> None:
@@ -97,8 +120,7 @@ def say(kind: str, text: str = "", /, **values: object) -> None:
         if isinstance(value, str) and (not value or " " in value):
             value = json.dumps(value, ensure_ascii=False)
         words.append(f"{key}={value:.6g}" if isinstance(value, float) else f"{key}={value}")
-    wipe = "\r\x1b[K" if sys.stdout.isatty() else ""  # the step's line
-    print(f"{wipe}trainer {kind}: {' '.join([*words, text]).strip()}", flush=True)
+    print(f"trainer {kind}: {' '.join([*words, text]).strip()}", flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -1,14 +1,12 @@
 """The LoRA itself: its layers in the model, and its two file formats, kohya's (A1111, Forge, ComfyUI) and diffusers'.
 
-Both hold the same tensors under other names; converting changes no bit. Key names: sd-scripts 48d368fa networks/lora.py,
-library/sdxl_model_util.py (SDXL's U-Net has Stability's block numbers there); diffusers 0.42 loaders/lora_base.py.
+Both hold the same tensors under other names: sd-scripts 48d368fa networks/lora.py, diffusers 0.42 loaders/lora_base.py.
 """
 
 import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,10 +71,10 @@ def fault(lora: Tensors) -> str | None:
     return None if learned else "all weights are zero: nothing was learned"
 
 
-def write(path: str, lora: Tensors, alpha: float, metadata: Mapping[str, str], form: str) -> None:
+def write(path: str, lora: Tensors, alpha: float, metadata: dict[str, str], form: str) -> None:
     """Writes a LoRA under diffusers' names in the form "kohya" or "diffusers". Raises OSError."""
     if form == "kohya":
-        write_bytes(path, save(_to_kohya(lora, alpha), {**metadata}))
+        write_bytes(path, save(_to_kohya(lora, alpha), metadata))
         return
     adapter: dict[str, Any] = {}
     for key, value in lora.items():

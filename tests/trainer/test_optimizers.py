@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 Make = Callable[..., Any]
 
 LIBRARY: dict[str, dict[str, Any]] = {
-    "AdamW": {},
+    "AdamW": {"fused": True},
     "Lion": {},
     "Adafactor": {"relative_step": False, "scale_parameter": False, "betas": (None, 0.999)},
     "Prodigy": {},
@@ -82,10 +82,3 @@ def test_8_bit_adamw_without_bitsandbytes_says_what_to_install(job: Make) -> Non
         pytest.skip("bitsandbytes is installed")
     with pytest.raises(SettingsError, match="pip install bitsandbytes"):
         job(optimizer={"name": "AdamW8bit"})
-
-
-def test_an_unknown_argument_of_an_optimizer_is_refused(job: Make) -> None:
-    from loramon.trainer.settings import SettingsError
-
-    with pytest.raises(SettingsError, match=r"optimizer\.args.*d_coeff.*did you mean d_coef\?"):
-        job(optimizer={"name": "Prodigy", "args": {"d_coeff": 2.0}})

@@ -30,19 +30,20 @@ def test_load_lora_weights_makes_the_image_that_the_trained_model_makes(
     import numpy as np
     from diffusers import DiffusionPipeline
 
+    from loramon.trainer.__main__ import main
     from loramon.trainer.loop import fit
 
     base = request.getfixturevalue(family)
     lora = {"rank": 4, "alpha": 2.0, "text_encoder": text_encoder}
-    training = job(base=base, lora=lora, optimizer={"learning_rate": 3e-2}, save={"diffusers": True},
-                   sample={"every": 100, "prompts": ["red"]})  # fmt: skip
+    training = job(base=base, lora=lora, optimizer={"learning_rate": 3e-2}, sample={"every": 100, "prompts": ["red"]})
     assert fit(training) == 0
+    assert main(["--convert", f"{training.folder}/lora.safetensors", f"{training.folder}/diffusers.safetensors"]) == 0
     for part in (training.base.unet, *training.base.text_encoders):
         part.eval()
     trained = picture(training.base.pipeline)
     plain = picture(DiffusionPipeline.from_pretrained(base))
     assert np.abs(trained - plain).max() > 0.01
-    for name in ("lora.safetensors", "lora_diffusers.safetensors"):
+    for name in ("lora.safetensors", "diffusers.safetensors"):
         pipe = DiffusionPipeline.from_pretrained(base)
         pipe.load_lora_weights(training.folder, weight_name=name)
         assert np.abs(picture(pipe) - trained).max() < 1e-5, name
@@ -56,17 +57,18 @@ def test_converting_there_and_back_changes_no_bit(
     import torch
     from safetensors.torch import load_file
 
+    from loramon.trainer import weights
     from loramon.trainer.__main__ import main
     from loramon.trainer.loop import fit
 
     lora = {"text_encoder": text_encoder, "alpha": 3.0}
-    training = job(base=request.getfixturevalue(family), lora=lora, save={"diffusers": True, "dtype": "fp16"})
+    training = job(base=request.getfixturevalue(family), lora=lora, save={"dtype": "fp16"})
     assert fit(training) == 0
-    kohya, diffusers = (Path(training.folder) / name for name in ("lora.safetensors", "lora_diffusers.safetensors"))
-    for source, target in ((kohya, diffusers), (diffusers, kohya)):
-        made = tmp_path / f"made-{target.name}"
-        assert main(["--convert", str(source), str(made)]) == 0
-        one, other = load_file(made), load_file(target)
+    kohya, diffusers, back = Path(training.folder) / "lora.safetensors", tmp_path / "diffusers", tmp_path / "back"
+    assert main(["--convert", str(kohya), str(diffusers)]) == 0
+    assert main(["--convert", str(diffusers), str(back)]) == 0
+    learned = {key: tensor.half() for key, tensor in weights.tensors(training.parts).items()}
+    for one, other in ((load_file(diffusers), learned), (load_file(back), load_file(kohya))):
         assert one.keys() == other.keys()
         assert all(torch.equal(one[k], other[k]) and one[k].dtype == other[k].dtype for k in one)
 

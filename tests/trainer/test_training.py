@@ -110,10 +110,10 @@ def test_cached_and_uncached_data_train_the_same(job: Make, colours: Path) -> No
     import torch
 
     cached = trained(job("memory"))
-    disk = trained(job("disk", data={"cache_latents": "disk", "cache_text": "no"}))
+    disk = trained(job("disk", data={"cache_latents": "disk", "cache_text": False}))
     files = {path: path.stat().st_mtime_ns for path in (colours / ".latents").iterdir()}
     again = trained(job("again", data={"cache_latents": "disk"}))
-    without = trained(job("none", data={"cache_latents": "no", "cache_text": "no"}))
+    without = trained(job("none", data={"cache_latents": "no", "cache_text": False}))
     assert len(files) == 6 and files == {path: path.stat().st_mtime_ns for path in (colours / ".latents").iterdir()}  # used again
     assert same(cached, disk)
     assert same(disk, again)
