@@ -3,10 +3,10 @@ do not matter; a long step is a cell of its own. Gaps around other work are left
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from functools import partial
+from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -135,11 +135,12 @@ class StepCells:
     def _whole_cells(self, rows: _Rows, s: int, n: int) -> int:
         """Completes cells of one piece each, from row `s` of the lists on; where the next one begins."""
         _, steps, times = rows
+        add = self._done.append
         while (end := bisect_left(times, times[s] + CELL_S, s + 1, n)) < n:
             took_s, n_steps = times[end] - times[s], steps[end] - steps[s]
             if n_steps <= 0:
                 break
-            self._done.append(_CELL((math.log(took_s / n_steps), took_s, times[s], steps[s], n_steps)))
+            add(_CELL((log(took_s / n_steps), took_s, times[s], steps[s], n_steps)))
             s = end
         return s
 
@@ -156,7 +157,7 @@ class StepCells:
         if begun is None or n_steps <= 0 or took_s <= 0:
             return
         self._piece_s, self._piece_steps, self._from = 0.0, 0, None
-        self._done.append(Cell(math.log(took_s / n_steps), took_s, *begun, n_steps))
+        self._done.append(Cell(log(took_s / n_steps), took_s, *begun, n_steps))
 
 
 def _falls(step: NDArray[np.int64], t_s: NDArray[np.float64], lo: int, hi: int) -> list[int]:

@@ -111,12 +111,13 @@ class StepSpeed:
         del self._recent[:n], self._recent_ln[:n]
 
     def _age(self, cells: list[Cell]) -> None:
+        old, block = self._old, self._block
         for ln_sec, took_s, _, _, n_steps in cells:
-            insort(self._old, ln_sec)
-            self._block.append(ln_sec)
-            if len(self._block) == BLOCK_CELLS:
-                insort(self._old_blocks, sorted(self._block)[BLOCK_CELLS // 2])
-                self._block.clear()
+            insort(old, ln_sec)
+            block.append(ln_sec)
+            if len(block) == BLOCK_CELLS:
+                insort(self._old_blocks, sorted(block)[BLOCK_CELLS // 2])
+                block.clear()
             self._old_s += took_s
             self._old_steps += n_steps
 
