@@ -16,6 +16,7 @@ from loramon.events import LossKind, Rows
 
 KEEP_ROWS = 1 << 16
 BUCKET_ROWS = 256
+KEEP_COMPACT_ROWS = 32
 
 
 class Series:
@@ -91,9 +92,12 @@ class Series:
             self._thin(KEEP_ROWS)
 
     def compact(self) -> None:
-        """Nothing more will come: only the newest rows are kept in full."""
+        """Nothing more will come: of a long series only the newest rows are kept in full, fewer than two buckets."""
         if self._held > 2 * BUCKET_ROWS:
-            self._thin(BUCKET_ROWS)
+            self._thin(KEEP_COMPACT_ROWS)
+        elif self._held:
+            self._join()
+            self._keep_rows(np.arange(self._held))  # copies: parts may be cut out of a whole region's columns
 
     def _join(self) -> None:
         if len(self._step) > 1:
