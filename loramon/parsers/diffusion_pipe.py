@@ -32,6 +32,8 @@ DIFFUSION_PIPE = Profile(
         rule("Manually quitting", r"Manually quitting", lambda m, p: (End("interrupted", p, m.string),), "diffusion-pipe 8f83dbf2 utils/saver.py:174"),
         rule("caching", r"caching (?:latents|text embeddings): \(?", lambda m, p: (PhaseSeen("cache", p),),
              "diffusion-pipe 8f83dbf2 utils/dataset.py:235, 302"),
+        rule("[CACHE] ", r"\[CACHE\] (?:Initializing$|Storing new fingerprint: |Existing cache |Fingerprint changed, )", None,
+             "diffusion-pipe 0b78c6b5 utils/cache.py:36-61", "diffusion-pipe"),
         rule("diffusion-pipe", r".*diffusion-pipe[/\\]", None, "diffusion-pipe folder name in a path", "diffusion-pipe"),
     ),
     event_tags={"train/loss": Tag("loss", "interval"), "train/grad_norm": Tag("grad_norm", "interval"), "train/epoch_loss": Tag("loss_epoch", "interval")},

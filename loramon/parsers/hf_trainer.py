@@ -76,7 +76,9 @@ HF_TRAINER = Profile(
     rules=(*HEADER,
            rule("trainable params:", r"trainable params: [\d,]+ \|\| all params", buffered_launch,
                 "peft 0.21 peft_model.py print_trainable_parameters", "hf-trainer"),
-           rule("***** train metrics *****", r"\*{5} train metrics \*{5}", None, "transformers 5.23 trainer_pt_utils.py log_metrics", "hf-trainer")),
+           rule("***** train metrics *****", r"\*{5} train metrics \*{5}", None, "transformers 5.23 trainer_pt_utils.py log_metrics", "hf-trainer"),
+           rule("-packages", r".*\b(?:site|dist)-packages[/\\]transformers[/\\](?:trainer|training_args)\.py\b", None,
+                "transformers 4.57 trainer.py, training_args.py: their path in a warning or traceback", "hf-trainer")),
     roles=HF_ROLES, keys=HF_KEYS, event_tags=HF_EVENT_TAGS, nan_hidden=True,
 )  # fmt: skip
 
@@ -84,6 +86,7 @@ TRL = Profile(
     name="trl", nan_hidden=True, family_of="hf-trainer", keys=HF_KEYS, event_tags=HF_EVENT_TAGS, roles=HF_ROLES,
     rules=(
         rule("site-packages/trl/", r".*site-packages/trl/", None, "trl package path in a warning or traceback", "trl"),
+        rule("-packages", r".*\b(?:site|dist)-packages[/\\]trl[/\\]trainer[/\\]", None, "trl package path in a warning or traceback (Colab, Windows)", "trl"),
         rule("mean_token_accuracy", r".*'mean_token_accuracy':", None, "trl 1.16 trainer/sft_trainer.py:1761", "trl"),
         rule("rewards/chosen", r".*'rewards/chosen':", None, "trl 1.16 trainer/dpo_trainer.py", "trl"),
         rule("TRL v", r"usage: trl|TRL v", None, "trl 1.16 cli/main.py", "trl"),
@@ -117,6 +120,7 @@ UNSLOTH = Profile(
         rule("==((====))==", r".*==\(\(====\)\)==", None, "unsloth 015bdef0 models/llama.py:2405", "unsloth"),
         rule("Total steps =", r".*Num Epochs = ([\d,]+) \| Total steps = ([\d,]+)", _unsloth, "unsloth 015bdef0 models/llama.py:2890", "unsloth"),
         rule("site-packages/unsloth", r".*site-packages/unsloth", None, "unsloth package path in a traceback", "unsloth"),
+        rule("-packages", r".*\b(?:site|dist)-packages[/\\]unsloth[/\\_]", None, "unsloth package path in a traceback (Colab, Windows)", "unsloth"),
         rule("Unsloth", r".*Unsloth: ", None, "unsloth 015bdef0 models/_utils.py", "unsloth"),
     ),
 )  # fmt: skip

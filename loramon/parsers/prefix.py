@@ -1,7 +1,8 @@
 """Peels what loggers, launchers and containers put before a message.
 
 Sources: rich 14 `RichHandler`; CPython `logging`; torch c10/util/Logging.cpp (glog); accelerate and diffusers
-`basicConfig`; LLaMA-Factory extras/logging.py; DeepSpeed utils/logging.py; axolotl logging_config.py; torchrun --tee.
+`basicConfig`; LLaMA-Factory extras/logging.py; DeepSpeed utils/logging.py; axolotl logging_config.py; torchrun --tee;
+Ray python/ray/_private/worker.py print_worker_logs().
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ _PIECES = tuple(
         ("[A", r"\[?(?P<glog>[IWEF])\d{4} \d\d:\d\d:\d\d(?:\.\d+)? (?:\d+ )?[^\]]*\] "),    # glog
         ("A", rf" ?{LEVEL}[: ]\s*(?=\S)"),
         ("[", r"\[(?:transformers|STDERR|STDOUT)\] ?"),
+        ("(", r"\((?:[\w .:-]{1,80}, ?|[\w .:-]{1,80} )?pid=\d+(?:, ip=[\d.]+)?\) ?"),        # Ray, SkyPilot
     )
 )
 """With what they may begin behind blanks: a digit (`0`), the first letter of a level (`A`), or the character itself."""
 _RICH = (_PIECES[2][1], _PIECES[3][1])
-_BY_BEGIN = {mark: tuple(piece for begins, piece in _PIECES if mark in begins) for mark in ">[0A"}
+_BY_BEGIN = {mark: tuple(piece for begins, piece in _PIECES if mark in begins) for mark in ">[0A("}
 _BY_BEGIN |= dict.fromkeys("DIWECF", _BY_BEGIN["A"])
 _FILE_COLUMN = re.compile(r"\s+[\w.]+\.py:\d+\s*$")
 

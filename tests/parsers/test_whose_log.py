@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from reading import engine_of
 
+from loramon.events import Failure
+
 COMMAND = "subprocess.CalledProcessError: Command '['/v/bin/python', {}, '--seed', '1']' returned non-zero exit status 1."
 
 LINES = {
@@ -19,6 +21,17 @@ LINES = {
     "INFO:dataset.image_video_dataset:found 3 videos": "musubi",
     COMMAND.format("'-m', 'axolotl.cli.train', 'c.yaml'"): "axolotl",
     "/w/examples/train_dreambooth_lora_sdxl.py:444: UserWarning: You need not use --class_prompt without --with_prior_preservation.": "diffusers",
+    "│ C:\\ai\\kohya\\sdxl_train_network.py:174 in <module>          │": "kohya",
+    "│ /w/wan_train_network.py:174 in <module>          │": None,
+    "2026-01-01 10:00:00 INFO     create LoRA for FLUX all blocks: 304 modules.       lora_flux.py:592": "kohya",
+    '  File "E:\\w\\jobs\\process\\BaseSDTrainProcess.py", line 1565, in run': "ai-toolkit",
+    '  File "/w/jobs/ExtensionJob.py", line 22, in run': "ai-toolkit",
+    "[CACHE] Storing new fingerprint: 00112233": "diffusion-pipe",
+    "[CACHE] is warm": None,
+    "[/usr/local/lib/python3.10/dist-packages/trl/trainer/sft_trainer.py](https://localhost:8080/#) in train(self, *args, **kwargs)": "trl",
+    '  File "C:\\v\\lib\\site-packages\\transformers\\trainer.py", line 1664, in train': "hf-trainer",
+    '  File "/v/lib/python3.10/dist-packages/unsloth/models/llama.py", line 9, in f': "unsloth",
+    '  File "/v/lib/python3.10/site-packages/transformers/trainer_utils.py", line 9, in f': None,
     COMMAND.format("'wan_train_network.py'"): None,
     COMMAND.format("'train.py'"): None,
     "some_train_network.py is mentioned": None,
@@ -29,3 +42,10 @@ LINES = {
 @pytest.mark.parametrize(("line", "trainer"), LINES.items())
 def test_a_line_that_only_one_trainer_has_names_it(line: str, trainer: str | None) -> None:
     assert engine_of(f"{line}\n".encode()).run.trainer == trainer
+
+
+@pytest.mark.parametrize("prefix", ["(train pid=118995) ", "(XXXX, pid=7) ", "(pid=7, ip=10.0.0.2) "])
+def test_what_ray_puts_before_a_worker_s_line_is_peeled(prefix: str) -> None:
+    lines = ("Traceback (most recent call last):", '  File "/w/t.py", line 3, in f', "    g()", "ModuleNotFoundError: No module named 'prodigyopt'")
+    run = engine_of("".join(f"{prefix}{line}\n" for line in lines).encode()).run
+    assert [h.what.row for h in run.happenings if isinstance(h.what, Failure)] == ["module-not-found"]
