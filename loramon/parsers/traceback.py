@@ -123,7 +123,8 @@ class Tracebacks:
             self._links = False
             harmless = self._catalogue.harmless_traceback(text[:at].strip() or line_before)
             announced = _ANNOUNCED.match(text[:at])
-            lead = text[:at] if text[:at].strip() and announced is None else ""
+            ends_here = text[at + len(HEADER) :].strip() in ("", ":")  # else it is quoted, in a JSON text for example
+            lead = text[:at] if text[:at].strip() and announced is None and ends_here else ""
             self._open[rank] = _Open(place, harmless=harmless, indent=0 if text[:at].strip() else at, lead=lead, announced=announced[1] if announced else "")
             self._newest = place
             return True

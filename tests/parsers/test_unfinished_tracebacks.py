@@ -82,3 +82,9 @@ def test_an_exception_whose_message_begins_with_a_line_break_is_known_without_it
 def test_an_exception_line_that_a_paste_marked_up_is_known() -> None:
     text = "**torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 28.00 MiB. GPU 1 has a total capacity of 8.00 GiB**\n"
     assert read(text)[0].primary == "oom-vram"
+
+
+def test_a_header_that_is_quoted_in_a_list_of_texts_puts_no_mark_before_the_lines_behind_it() -> None:
+    quoted = '    "prompts": [\n      "Traceback (most recent call last):",\n      "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB",\n    ],\n'
+    said, run = read(quoted + "".join(bar(n) for n in range(1, 9)) + "\n")
+    assert (said.verdict, run.alarm_log().alarms) == ("healthy", []) and not list(failures_of(run))
