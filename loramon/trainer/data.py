@@ -46,7 +46,7 @@ class Picture:
     def pixels(self, flip: bool) -> torch.Tensor:
         """Scaled to cover the bucket and cut in the middle: (3, height, width), values -1 to 1; with `flip` the mirror image."""
         image = ImageOps.fit(opened(self.path), self.bucket, Image.Resampling.LANCZOS)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous() / 127.5 - 1
         return pixels.flip(-1) if flip else pixels
 
 
@@ -187,7 +187,6 @@ def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Ca
     return cache
 
 
-@torch.no_grad()
 def cache_text(base: Base, pictures: list[Picture], data: Settings) -> dict[str, Conditioning]:
     """What the text encoders say of every caption that can occur, the empty one among them where captions are dropped."""
     captions = {caption_of(p.caption, data) for p in pictures} | ({""} if data.caption_dropout else set())

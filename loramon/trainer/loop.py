@@ -35,6 +35,7 @@ def fit(job: Job) -> int:
     """Trains to the last step; returns the exit status: 0 done, 1 failed, 128+n stopped by signal n and saved."""
     s, stop, watch = job.settings, asked_to_stop(), Stopwatch(job.device)
     saved_step, batches, why = job.step, job.steps.stream(job.step), None
+    torch.empty(31 << 20, dtype=torch.uint8)  # freed at once: from then on glibc keeps what a step frees, and the next faults no pages in
     watch.mark("data")
     while job.step < s.train.steps:
         loss, norm = step(job, next(batches), watch)
@@ -112,7 +113,6 @@ def gradients(job: Job, batches: list[Batch], watch: Stopwatch) -> torch.Tensor:
     return total
 
 
-@torch.no_grad()
 def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noisy latents, their noise levels, what the model should predict, and the weight of each image's loss."""
     wanted, noise_of = job.settings.train, job.base.noise
@@ -136,8 +136,7 @@ def noised(job: Job, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 def conditioning(job: Job, batch: Batch, piece: slice) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
     """What the U-Net is told of these images: their captions, and for SDXL their sizes."""
     captions = batch.captions[piece]
-    with torch.set_grad_enabled(job.settings.lora.text_encoder):
-        told = [job.base.encode(captions)] if job.text is None else [job.text[caption] for caption in captions]
+    told = [job.base.encode(captions)] if job.text is None else [job.text[caption] for caption in captions]
     hidden = torch.cat([states for states, _ in told]).to(job.device, job.dtype)
     if job.base.family != "sdxl":
         return hidden, None

@@ -34,14 +34,13 @@ class Base:
         hidden, is_xl = [], self.family == "sdxl"
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
             ids = tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
-            out = encoder(ids.to(encoder.device), output_hidden_states=is_xl)
+            out = encoder(ids.to(self.unet.conv_in.weight.device), output_hidden_states=is_xl)
             hidden.append(out.hidden_states[-2] if is_xl else out[0])
         return torch.cat(hidden, -1), out[0] if is_xl else None  # of the second encoder: its projection
 
-    @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> torch.Tensor:
         """Mean and log variance of the latents of an image batch (values -1 to 1), before scaling; float32."""
-        return self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.parameters.float()
+        return self.vae.encode(pixels.to(self.vae.encoder.conv_in.weight.device)).latent_dist.parameters.float()
 
 
 def load(model: Settings, dtype: torch.dtype) -> Base:
