@@ -174,8 +174,8 @@ def cache_latents(base: Base, pictures: list[Picture], settings: Settings) -> Ca
     cache, data, model = Cache(), settings.data, settings.model.path
     flips = (False, True) if data.flip else (False,)
     for picture, flip in itertools.product(pictures if data.cache_latents != "no" else (), flips):
-        of_model, of_image = os.stat(model).st_mtime_ns, os.stat(picture.path).st_mtime_ns
-        made_of = f"{model} {of_model} {picture.path} {of_image} {picture.bucket} {flip}"
+        image = os.stat(picture.path)
+        made_of = f"{model} {os.stat(model).st_mtime_ns} {picture.path} {image.st_size} {image.st_mtime_ns} {picture.bucket} {flip}"
         path = os.path.join(data.folder, ".latents", f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.safetensors")
         if data.cache_latents == "memory" or not os.path.exists(path):
             moments = base.moments(picture.pixels(flip)[None])[0].cpu()

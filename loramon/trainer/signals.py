@@ -6,7 +6,7 @@ import os
 import time
 from array import array
 from collections import deque
-from importlib.metadata import version
+from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from .settings import Settings
 from .weights import write_bytes
 
-PACKAGES = ("torch", "diffusers", "peft", "transformers", "pytorch-optimizer", "safetensors")
+PACKAGES = ("loramon-tui", "torch", "diffusers", "peft", "transformers", "pytorch-optimizer", "safetensors")
 PARTS = ("data", "forward", "backward", "optimizer")
 SICK_STEPS, MAX_SICK_STEPS = 3, 25
 """Steps in a row without a finite loss and gradient, which change no weights: so many are healed; without that so many end it."""
@@ -78,7 +78,8 @@ class Signals:
 
     def manifest(self, values: dict[str, object]) -> None:
         """What this run is, as JSON beside its weights."""
-        text = json.dumps({"versions": {name: version(name) for name in PACKAGES}, **values}, indent=2, ensure_ascii=False, default=vars)
+        versions = {name: d.version for d in distributions() if (name := d.name.replace("_", "-")) in PACKAGES}
+        text = json.dumps({"versions": versions, **values}, indent=2, ensure_ascii=False, default=vars)
         write_bytes(os.path.join(self.folder, f"{self.name}.run.json"), text.encode())
 
 
