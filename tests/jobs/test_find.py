@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from working import start, until
 
 from loramon.choices import choices_here
 from loramon.jobs.find import trainings_found
+from loramon.jobs.identity import every_process
 from loramon.jobs.process import has_proc
 
 pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.skipif(not has_proc(), reason="needs /proc")]
@@ -33,8 +37,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     (folder / "train_network.py").write_text(SCRIPT)
     yield folder
-    for found in [found for found in trainings_found() if found.folder == folder]:
-        subprocess.run(["pkill", "-KILL", "-g", str(found.pid)], check=False)
+    for process in every_process():  # the children of what was killed too
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{process.pid}/cwd").readlink() == folder or str(folder).encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def begin(folder: Path, *words: str) -> subprocess.Popen[bytes]:
