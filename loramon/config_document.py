@@ -59,10 +59,6 @@ class Document:
         """The value at exactly this path."""
         return next((e for e in self.entries if e.path == path), None)
 
-    def under(self, *path: str | int) -> list[Entry]:
-        """All values below this path."""
-        return [e for e in self.entries if e.path[: len(path)] == path]
-
     def line_of(self, entry: Entry) -> int | None:
         """The line, from 1, in which the value begins."""
         return None if entry.span is None else self.text.count("\n", 0, entry.span[0]) + 1

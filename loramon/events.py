@@ -105,16 +105,6 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line of text, sanitised. `redraw`: part of a carriage-return sequence. `cut`: longer in the file than here."""
-
-    text: str
-    place: Place
-    redraw: bool = False
-    cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """Where the run is. Every field may be unknown."""
 

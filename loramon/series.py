@@ -6,7 +6,6 @@ each, so that a spike of one step is never smoothed away. Detectors never read a
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -189,8 +188,3 @@ class Series:
                     chosen += sorted({lo + int(np.argmin(y[lo:hi])), lo + int(np.argmax(y[lo:hi]))})
             x, y = x[chosen], y[chosen]
         return [float(v) for v in x], [float(v) for v in y]
-
-
-def is_bad(value: float | None) -> bool:
-    """True for a NaN or an infinity that was read, False for a number or for nothing."""
-    return value is not None and not math.isfinite(value)

@@ -204,11 +204,6 @@ class OffsetMap:
         self._at = at
         self._removed = removed
 
-    @property
-    def is_identity(self) -> bool:
-        """Nothing was taken out."""
-        return not self._at
-
     def original(self, offset: int) -> int:
         """The original offset of the byte at `offset`; the end maps to the end."""
         i = bisect_right(self._at, offset)

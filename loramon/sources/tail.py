@@ -11,19 +11,14 @@ import errno
 import io
 import os
 import stat
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from loramon.clock import Clock
 from loramon.events import Chunk, SourceChange, SourceEvent
-from loramon.sources.channel import Channel
 
 POLL_BYTES = 262144
 WINDOW_BYTES = 256
-BUSY_S = 0.1
-IDLE_S = 1.0
 _MIN_EVIDENCE_BYTES = 64
 _MAX_TURNS = 64
 
@@ -234,58 +229,6 @@ class Tail:
             self._say(out, "unreadable", reason)
 
 
-class TailThread(threading.Thread):
-    """Polls a tail and puts what it finds into a channel, waiting there while the channel is full."""
-
-    def __init__(self, tail: Tail, channel: Channel) -> None:
-        super().__init__(name=f"tail {tail.name}", daemon=True)
-        self._tail = tail
-        self._channel = channel
-        self._stop_now = threading.Event()
-        self._finish = threading.Event()
-
-    def run(self) -> None:
-        delay_s = BUSY_S
-        try:
-            while not self._stop_now.is_set():
-                finishing = self._finish.is_set()
-                items = self._tail.poll()
-                if finishing and not items:
-                    items = [self._tail.ended()]
-                    self._stop_now.set()
-                for item in items:
-                    if not self._put(item):
-                        return
-                if not (items and self._tail.backlog_bytes) and not finishing:
-                    delay_s = next_delay_s(delay_s, bool(items))
-                    self._stop_now.wait(delay_s)
-        except Exception as error:  # told where the reader looks, then raised: a bug is no state of the file
-            self._put(SourceEvent(self._tail.name, "unreadable", f"error: {type(error).__name__}"))
-            raise
-        finally:
-            self._tail.close()
-
-    def _put(self, item: Chunk | SourceEvent) -> bool:
-        while not self._channel.put(item, timeout_s=0.2):
-            if self._channel.closed or (self._stop_now.is_set() and not self._finish.is_set()):
-                return False
-        return True
-
-    def finish(self) -> None:
-        """Nothing more will be written: read to the end, say `ended`, and stop. A wait under way is not cut short."""
-        self._finish.set()
-
-    def stop(self) -> None:
-        """Stop without reading on."""
-        self._finish.clear()
-        self._stop_now.set()
-
-
-def next_delay_s(delay_s: float, anything: bool) -> float:
-    """How long to wait for the next poll: 0.1 s after something came, else twice as long as before, up to 1 s."""
-    return BUSY_S if anything else min(IDLE_S, delay_s * 2)
-
-
 def open_regular(path: str | os.PathLike[str]) -> io.FileIO:
     """Open a regular file for reading, unbuffered, without ever waiting for it.
 
@@ -319,15 +262,3 @@ def _reason(error: OSError) -> str:
     if error.errno == errno.EINVAL:
         return "not-a-file"
     return f"error: {error.strerror or type(error).__name__}"
-
-
-def read_whole(path: str | os.PathLike[str], name: str, chunk_bytes: int = 1 << 20) -> Iterator[Chunk]:
-    """All bytes of a file that is not followed, to its end, in chunks of `chunk_bytes`; no time is known of them.
-
-    Raises OSError as `open_regular` does, at the first chunk.
-    """
-    offset = 0
-    with open_regular(path) as file:
-        while data := file.read(chunk_bytes):
-            yield Chunk(name, offset, data)
-            offset += len(data)

@@ -15,7 +15,7 @@ from loramon.clock import ManualClock
 from loramon.events import Chunk, SourceEvent
 from loramon.sources import stdin as stdin_module
 from loramon.sources.stdin import StdinSpool, spill_stdin
-from loramon.sources.tail import Tail, read_whole
+from loramon.sources.tail import Tail
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def test_all_of_the_stream_is_in_the_file_until_it_is_closed() -> None:
     spool = spill_stdin(io.BytesIO(b"one\ntwo\n" * 50_000))
     assert spool.ended
-    assert b"".join(chunk.data for chunk in read_whole(spool.path, "-")) == b"one\ntwo\n" * 50_000
+    assert spool.path.read_bytes() == b"one\ntwo\n" * 50_000
     spool.close()
     spool.close()
     assert not spool.path.exists()
@@ -102,10 +102,10 @@ def test_sources_of_bytes_need_nothing_that_only_unix_has() -> None:
         "for name in ('pread', 'O_NONBLOCK', 'O_CLOEXEC', 'mkfifo', 'geteuid', 'fork'):\n"
         "    if hasattr(os, name): delattr(os, name)\n"
         "import loramon.text, loramon.sources.channel, loramon.sources.stdin\n"
-        "from loramon.sources.tail import Tail, read_whole\n"
+        "from loramon.sources.tail import Tail\n"
         "from loramon.clock import SystemClock\n"
         "tail = Tail('pyproject.toml', 'p', SystemClock(), keep_open=False)\n"
         "got = b''.join(c.data for c in tail.poll(1 << 20) if hasattr(c, 'data'))\n"
-        "assert got == b''.join(c.data for c in read_whole('pyproject.toml', 'p')) != b''\n"
+        "assert got == open('pyproject.toml', 'rb').read() != b''\n"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

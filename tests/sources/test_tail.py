@@ -16,8 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from loramon.clock import ManualClock
 from loramon.events import Chunk, SourceEvent
 from loramon.sources import tail as tail_module
-from loramon.sources.channel import Channel
-from loramon.sources.tail import Tail, TailThread, next_delay_s, read_whole
+from loramon.sources.tail import Tail
 
 STARTS_ANEW = ("opened", "rotated", "truncated", "replaced")
 
@@ -383,63 +382,6 @@ def test_on_a_system_without_inodes_the_fingerprint_alone_decides(
     log.unlink()
     log.write_bytes(b"another file, longer\n")
     assert told(tail.poll()) == ["replaced", b"another file, longer\n"]
-
-
-# ------------------------------------------------------------------ reading everything at once
-
-
-def test_a_whole_file_comes_in_chunks_without_times(log: Path) -> None:
-    log.write_bytes(b"abcdefgh")
-    assert list(read_whole(log, "log", chunk_bytes=3)) == [
-        Chunk("log", 0, b"abc"),
-        Chunk("log", 3, b"def"),
-        Chunk("log", 6, b"gh"),
-    ]
-
-
-def test_a_whole_file_that_cannot_be_read_raises(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        list(read_whole(tmp_path / "none", "log"))
-    with pytest.raises(IsADirectoryError):
-        list(read_whole(tmp_path, "log"))
-
-
-# ------------------------------------------------------------------ the thread
-
-
-def test_the_thread_reads_to_the_end_says_so_and_stops(log: Path, clock: ManualClock) -> None:
-    log.write_bytes(b"x" * 1_000_000)
-    channel = Channel(capacity_bytes=300_000)
-    thread = TailThread(follow(log, clock), channel)
-    thread.finish()
-    thread.start()
-    items: list[object] = []
-    while not items or items[-1] != SourceEvent("log", "ended", t_s=clock.now_s()):
-        assert channel.wait(timeout_s=30)
-        items += channel.drain()
-    thread.join(30)
-    assert not thread.is_alive()
-    assert items[0] == SourceEvent("log", "opened", t_s=clock.now_s())
-    assert sum(len(item.data) for item in items if isinstance(item, Chunk)) == 1_000_000
-
-
-def test_a_thread_that_waits_at_a_full_channel_can_be_stopped(log: Path, clock: ManualClock) -> None:
-    log.write_bytes(b"x" * 1_000_000)
-    channel = Channel(capacity_bytes=1)
-    thread = TailThread(follow(log, clock), channel)
-    thread.start()
-    assert channel.wait(timeout_s=30)
-    thread.stop()
-    thread.join(30)
-    assert not thread.is_alive()
-
-
-def test_polling_slows_down_when_nothing_comes_and_is_quick_again_after() -> None:
-    delays = [0.1]
-    for _ in range(5):
-        delays.append(next_delay_s(delays[-1], False))
-    assert delays == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-    assert next_delay_s(1.0, True) == 0.1
 
 
 # ------------------------------------------------------------------ every order of happenings
