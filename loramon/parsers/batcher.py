@@ -74,11 +74,11 @@ class Batcher:
     def launch(self) -> None:
         """A new launch begins behind all that came so far."""
         self._close_rows()
+        self._n_stamped = len(self._batches)
         self._batches.append(Batch(self.source, launch=True))
         self._kinds = {}
         self.steps_known = True
         self._last_break_s = math.nan
-        self._n_stamped = len(self._batches)
 
     def stamp(self, trainer: str | None, nan_hidden: bool, progress: Progress | None, total_unknown: bool = False) -> None:
         """What is known of the launch goes with all batches since it was last said; the progress with the newest."""

@@ -76,6 +76,7 @@ HF_TRAINER = Profile(
     rules=(*HEADER,
            rule("trainable params:", r"trainable params: [\d,]+ \|\| all params", buffered_launch,
                 "peft 0.21 peft_model.py print_trainable_parameters", "hf-trainer"),
+           rule("Using auto half precision backend", r"Using auto half precision backend", None, "transformers 4.57 trainer.py", "hf-trainer"),
            rule("***** train metrics *****", r"\*{5} train metrics \*{5}", None, "transformers 5.23 trainer_pt_utils.py log_metrics", "hf-trainer"),
            rule("-packages", r".*\b(?:site|dist)-packages[/\\]transformers[/\\](?:trainer|training_args)\.py\b", None,
                 "transformers 4.57 trainer.py, training_args.py: their path in a warning or traceback", "hf-trainer")),

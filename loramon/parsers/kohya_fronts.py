@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from loramon.events import End, Fact, Payload, Place
+from loramon.events import End, Fact, Launch, Payload, Place
 from loramon.parsers.base import Make, Profile, rule
 
 
-def _front(name: str, how: str | None = None, exit_code: int | None = None) -> Make:
-    """A line of this front end; `how`: it says that what it had started has ended so."""
+def _front(name: str, how: str | None = None, exit_code: int | None = None, starts: bool = False) -> Make:
+    """A line of this front end; `how`: it says that what it had started has ended so. `starts`: it starts something anew."""
 
     def make(match: re.Match[str], place: Place) -> Iterable[Payload]:
+        if starts:
+            yield Launch(place, match.string, buffered=True)
         yield Fact("front_end", name, place)
         if exit_code is not None:
             yield Fact("exit_code", exit_code, place)
@@ -37,10 +39,11 @@ KOHYA_FRONTS = Profile(
     name="kohya",
     rules=(
         rule("Kohya_ss GUI version:", r"Kohya_ss GUI version: ", _front("kohya_ss"), f"{GUI} setup/setup_common.py:510", "kohya"),
-        rule("Start training LoRA", r"Start training LoRA .*\.\.\.", _front("kohya_ss"), f"{GUI} kohya_gui/lora_gui.py:1451", "kohya"),
-        rule("Start training Dreambooth...", r"Start training Dreambooth\.\.\.", _front("kohya_ss"), f"{GUI} kohya_gui/dreambooth_gui.py:698", "kohya"),
-        rule("Start training TI...", r"Start training TI\.\.\.", _front("kohya_ss"), f"{GUI} kohya_gui/textual_inversion_gui.py:551", "kohya"),
-        rule("Start Finetuning...", r"Start Finetuning\.\.\.", _front("kohya_ss"), f"{GUI} kohya_gui/finetune_gui.py:850", "kohya"),
+        rule("Start training LoRA", r"Start training LoRA .*\.\.\.", _front("kohya_ss", starts=True), f"{GUI} kohya_gui/lora_gui.py:1451", "kohya"),
+        rule("Start training Dreambooth...", r"Start training Dreambooth\.\.\.", _front("kohya_ss", starts=True),
+             f"{GUI} kohya_gui/dreambooth_gui.py:698", "kohya"),
+        rule("Start training TI...", r"Start training TI\.\.\.", _front("kohya_ss", starts=True), f"{GUI} kohya_gui/textual_inversion_gui.py:551", "kohya"),
+        rule("Start Finetuning...", r"Start Finetuning\.\.\.", _front("kohya_ss", starts=True), f"{GUI} kohya_gui/finetune_gui.py:850", "kohya"),
         rule("Training has ended successfully (exit code", r"Training has ended successfully \(exit code \d+\)\.", _front("kohya_ss", "exited", 0),
              f"{GUI} kohya_gui/class_command_executor.py:85", "kohya"),
         rule("Training started with config file /", r"Training started with config file / ", _front("lora-scripts"),

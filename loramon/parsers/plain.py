@@ -16,6 +16,8 @@ from loramon.parsers.points import Point
 _NUMBER = r"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _STEP = re.compile(r"\b(?:global[_ ])?(?:steps?|iter(?:ation)?)\b[\"']?\s*[:=#]?\s*(\d[\d,]*)(?:\s*/\s*(\d[\d,]*))?", re.I)
 _LOSS = re.compile(rf"(?<![\w.])(?:train[_ ])?loss[\"']?\s*[:=]?\s+?{_NUMBER}(?![\w.])|(?<![\w.])(?:train[_ ])?loss[:=]{_NUMBER}(?![\w.])", re.I)
+_OTHER_LOSS = re.compile(rf"\b(?:val(?:id(?:ation)?)?|eval(?:uation)?|test|best)[ _-]loss[\"']?\s*[:=]?\s*{_NUMBER}", re.I)
+"""Not the training's: `Step 100 | Loss: 0.5 | Val Loss: 0.6`."""
 _LR = re.compile(rf"\b(?:lr|learning[_ ]rate)\b\s*[:=]?\s*{_NUMBER}", re.I)
 _TOOK = re.compile(r"\biter time \(s\): (\d+\.?\d*)")
 _REPORT = re.compile(r"(?:\[Rank 0\] )?step=(\d+), skipped=\d+, lr=\[([\d.e+-]+)")
@@ -36,6 +38,7 @@ def plain_point(message: str) -> Point | None:
         return None
     if len(message) > 400 or "%|" in message:
         return None
+    message = _OTHER_LOSS.sub("", message)
     step, loss = _STEP.search(message), _LOSS.search(message)
     if step is None or loss is None:
         return None

@@ -29,7 +29,7 @@ from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
 from loramon.text import cells, sanitise
 
 _RULES: tuple[Rule, ...] = tuple(r for p in PROFILES for r in p.rules)
-_OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
+_OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
                  b'  File "', b"--", b"above exception", b"Original Traceback", b"inputs:", b"labels:",
                  b"label_ids:", b'": ')  # fmt: skip
 _STAMP = re.compile(rb"\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d:\d\d")
@@ -279,11 +279,14 @@ class Residue:
             if match is None:
                 continue
             known = True
+            told = tuple(rule.make(match, place))
+            if not rank:
+                for launch in (x for x in told if isinstance(x, Launch)):  # first: the line is the new launch's
+                    self._to.payload(launch, place)
             if rule.trainer is not None:
                 self._to.seen(rule.trainer, place, text)
-            for payload in rule.make(match, place):
-                if not (isinstance(payload, Launch) and rank):
-                    self._to.payload(payload, place)
+            for payload in (x for x in told if not isinstance(x, Launch)):
+                self._to.payload(payload, place)
         return known
 
     def _failure(self, message: str, text: str, place: Place, rank: int | None) -> bool:

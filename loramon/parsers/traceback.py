@@ -67,6 +67,8 @@ class _Open:
     """Columns of the exception's own line, and of the blanks at its end."""
     indent: int = 0
     """Blanks before its own lines: it was pasted into an indented block."""
+    quoted: bool = False
+    """More stands behind the header: it may be a text's, of a prompt for example."""
     lead: str = ""
     """What a supervisor that passes the lines on wrote before the header, and writes before each of them."""
     announced: str = ""
@@ -125,7 +127,8 @@ class Tracebacks:
             announced = _ANNOUNCED.match(text[:at])
             ends_here = text[at + len(HEADER) :].strip() in ("", ":")  # else it is quoted, in a JSON text for example
             lead = text[:at] if text[:at].strip() and announced is None and ends_here else ""
-            self._open[rank] = _Open(place, harmless=harmless, indent=0 if text[:at].strip() else at, lead=lead, announced=announced[1] if announced else "")
+            indent = 0 if text[:at].strip() else at
+            self._open[rank] = _Open(place, harmless=harmless, indent=indent, lead=lead, announced=announced[1] if announced else "", quoted=not ends_here)
             self._newest = place
             return True
         state = self._open.get(rank)
@@ -261,7 +264,8 @@ class Tracebacks:
         bar; where that is behind it, the traceback ended somewhere and the training went on."""
         for rank, state in list(self._open.items()):
             newest = self._newest
-            if state.kind is not None or state.harmless is not None or newest is None or newest.offset < read_to or not (state.close or not state.frames):
+            over = state.kind is not None or state.harmless is not None or (state.quoted and not any(f.startswith("File ") for f in state.frames))
+            if over or newest is None or newest.offset < read_to or not (state.close or not state.frames):
                 continue
             del self._open[rank]
             frames = tuple(state.frames)

@@ -26,6 +26,11 @@ LINES = {
     "2026-01-01 10:00:00 INFO     create LoRA for FLUX all blocks: 304 modules.       lora_flux.py:592": "kohya",
     '  File "E:\\w\\jobs\\process\\BaseSDTrainProcess.py", line 1565, in run': "ai-toolkit",
     '  File "/w/jobs/ExtensionJob.py", line 22, in run': "ai-toolkit",
+    "│**\\train_network.py:873 in <module>              │": "kohya",
+    "'train_network.py', '--enable_bucket',": "kohya",
+    '  File "D:\\k\\library\\train_util.py", line 3616, in get_optimizer': "kohya",
+    "mean ar error (without repeats): 0.0": "kohya",
+    "[INFO|trainer.py:607] 2024-10-27 16:31:32,759 >> Using auto half precision backend": "hf-trainer",
     "[CACHE] Storing new fingerprint: 00112233": "diffusion-pipe",
     "[CACHE] is warm": None,
     "[/usr/local/lib/python3.10/dist-packages/trl/trainer/sft_trainer.py](https://localhost:8080/#) in train(self, *args, **kwargs)": "trl",
@@ -49,3 +54,10 @@ def test_what_ray_puts_before_a_worker_s_line_is_peeled(prefix: str) -> None:
     lines = ("Traceback (most recent call last):", '  File "/w/t.py", line 3, in f', "    g()", "ModuleNotFoundError: No module named 'prodigyopt'")
     run = engine_of("".join(f"{prefix}{line}\n" for line in lines).encode()).run
     assert [h.what.row for h in run.happenings if isinstance(h.what, Failure)] == ["module-not-found"]
+
+
+def test_a_front_end_that_starts_again_after_a_crash_begins_a_launch_of_its_own() -> None:
+    started = "10:00:0{}-000001 INFO     Start training LoRA Standard ...\n"
+    failed = COMMAND.format("'C:/k/sd-scripts/train_network.py'")
+    run = engine_of(f"{started.format(0)}Traceback (most recent call last):\n{failed}\n{started.format(5)}".encode()).run
+    assert (run.trainer, [h for h in run.happenings if isinstance(h.what, Failure)]) == ("kohya", [])
