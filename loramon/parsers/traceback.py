@@ -68,7 +68,7 @@ class _Open:
     indent: int = 0
     """Blanks before its own lines: it was pasted into an indented block."""
     quoted: bool = False
-    """More stands behind the header: it may be a text's, of a prompt for example."""
+    """The header stands in a text of JSON or Python, a prompt for example."""
     lead: str = ""
     """What a supervisor that passes the lines on wrote before the header, and writes before each of them."""
     announced: str = ""
@@ -125,10 +125,12 @@ class Tracebacks:
             self._links = False
             harmless = self._catalogue.harmless_traceback(text[:at].strip() or line_before)
             announced = _ANNOUNCED.match(text[:at])
-            ends_here = text[at + len(HEADER) :].strip() in ("", ":")  # else it is quoted, in a JSON text for example
+            rest = text[at + len(HEADER) :].strip()
+            ends_here = rest in ("", ":")  # else it is quoted, in a JSON text for example
             lead = text[:at] if text[:at].strip() and announced is None and ends_here else ""
             indent = 0 if text[:at].strip() else at
-            self._open[rank] = _Open(place, harmless=harmless, indent=indent, lead=lead, announced=announced[1] if announced else "", quoted=not ends_here)
+            named = announced[1] if announced else ""
+            self._open[rank] = _Open(place, harmless=harmless, indent=indent, lead=lead, announced=named, quoted=rest.lstrip(":")[:1] in tuple("\"'\\"))
             self._newest = place
             return True
         state = self._open.get(rank)

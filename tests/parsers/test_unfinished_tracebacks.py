@@ -88,3 +88,25 @@ def test_a_header_that_is_quoted_in_a_list_of_texts_puts_no_mark_before_the_line
     quoted = '    "prompts": [\n      "Traceback (most recent call last):",\n      "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB",\n    ],\n'
     said, run = read(quoted + "".join(bar(n) for n in range(1, 9)) + "\n")
     assert (said.verdict, run.alarm_log().alarms) == ("healthy", []) and not list(failures_of(run))
+
+
+BOX = """\
+╭─────────── Traceback (most recent call last) ───────────╮
+│ C:\\s\\train.py:12 in <module>                            │
+│                                                         │
+│ ❱ 12 │   main()                                         │
+"""
+
+
+@pytest.mark.parametrize("before", ["", bar(3), "[rank1]: "])
+def test_a_box_of_rich_that_is_cut_off_is_a_crash(before: str) -> None:
+    text = "".join(f"{before}{line}\n" for line in BOX.splitlines()) if before.startswith("[") else before + BOX
+    said, _ = read(text)
+    assert (said.verdict, said.primary) == ("critical", "crash-unknown")
+
+
+@pytest.mark.parametrize("pad", ["", "    "])
+def test_a_header_quoted_in_a_prompt_is_no_traceback(pad: str) -> None:
+    text = '{\n    "prompts": [\n        "Traceback (most recent call last):",\n        "a cat"\n    ]\n}\nSaved to /o\n'
+    said, _ = read("".join(f"{pad}{line}\n" for line in text.splitlines()))
+    assert said.verdict == "healthy"
