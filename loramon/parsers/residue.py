@@ -31,7 +31,7 @@ from loramon.text import cells, sanitise
 _RULES: tuple[Rule, ...] = tuple(r for p in PROFILES for r in p.rules)
 _OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
                  b'  File "', b"--", b"above exception", b"Original Traceback", b"inputs:", b"labels:",
-                 b"label_ids:", b'": ')  # fmt: skip
+                 b"label_ids:", b'": ', "│ ❱ ".encode())  # fmt: skip
 _STAMP = re.compile(rb"\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d:\d\d")
 _RICH_HEAD = re.compile(r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d| {19,29}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 _RICH_RAW = re.compile(rb"(?:\d\d:\d\d:\d\d| {19}) ?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ")

@@ -27,6 +27,8 @@ _KNOWN_KIND = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interru
 _CHAIN = re.compile(r"(?:During handling of the above exception|The above exception was the direct cause)")
 _FRAME = re.compile(r'\s*File "([^"]*)", line (\d+)(?:, in (.*))?')
 _BOX = re.compile(r"^\s*[╭│╰├]")
+_POINTED = re.compile(r"\s*│ ❱ +\d+ │ ")
+"""The line of a frame that rich points at (rich traceback.py `Traceback._render_stack`, syntax.py `_numbers_column_width`)."""
 _CARETS = re.compile(r"^[\s^~]*$")
 _ANNOUNCED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s{2,}$")
 """What IPython writes before the header: the exception's class, and blanks up to the width of the page."""
@@ -143,6 +145,10 @@ class Tracebacks:
             if text.startswith("  ") and (frame := _FRAME.match(text)) is not None and frame[3]:
                 # the header was lost: half a traceback, pasted, or kept by wandb's output.log
                 self._open[rank] = _Open(place, [text.strip()], close=True, indent=len(text) - len(text.lstrip()) - 2)
+                self._newest = place
+                return True
+            if _POINTED.match(text) is not None:  # the same in a box
+                self._open[rank] = _Open(place, [text.strip("│ \t")], close=True)
                 self._newest = place
                 return True
             if _NO_WORDS.match(stripped := text.strip()) is not None:

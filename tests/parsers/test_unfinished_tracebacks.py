@@ -110,3 +110,10 @@ def test_a_header_quoted_in_a_prompt_is_no_traceback(pad: str) -> None:
     text = '{\n    "prompts": [\n        "Traceback (most recent call last):",\n        "a cat"\n    ]\n}\nSaved to /o\n'
     said, _ = read("".join(f"{pad}{line}\n" for line in text.splitlines()))
     assert said.verdict == "healthy"
+
+
+@pytest.mark.parametrize("rank", ["", "[rank1]: "])
+def test_half_a_box_without_its_header_is_a_traceback(rank: str) -> None:
+    half = "".join(f"{rank}{line}\n" for line in BOX.splitlines()[1:])
+    assert read(half)[0].primary == "crash-unknown"
+    assert read(f"{half}{rank}╰──────╯\n{rank}ModuleNotFoundError: No module named 'prodigyopt'\n")[0].primary == "missing-module"
