@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from loramon.events import SEVERITIES, Alarm, Told
+from loramon.events import SEVERITIES
+from loramon.findings import Alarm, Told
 
 SUPERSEDES = {"loss-nan": ("loss-divergence",)} | dict.fromkeys(
     ("vram-saturation", "vram-foreign", "throttle-thermal", "throttle-power", "gpu-clock-low", "data-starved", "hang"), ("slowdown",)

@@ -9,7 +9,7 @@ from loramon import __version__
 from loramon.advice.words import remedy_text
 from loramon.alarms import AlarmLog
 from loramon.engine import Engine
-from loramon.events import Evidence, Finding
+from loramon.findings import Evidence, Finding
 from loramon.i18n import Language, finding_text, message
 from loramon.parsers.shapes import Shape, commonest
 from loramon.plain import plain, plain_tree

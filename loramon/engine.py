@@ -16,7 +16,8 @@ from loramon.detectors.lr_restart import WHY, LrRestarts, scan_between
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.recovered import RecoveredScan
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import Batch, Chunk, ClockJump, Event, Place, ProcessEvent, Rows, Setting, SourceEvent, Told
+from loramon.events import Batch, Chunk, ClockJump, Event, Place, ProcessEvent, Rows, Setting, SourceEvent
+from loramon.findings import Told
 from loramon.lanes import EventsLane, LogLane
 from loramon.parsers.taught import Taught
 from loramon.process_end import said_by_status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loramon.events import Evidence, Place
+from loramon.events import Place
+from loramon.findings import Evidence
 from loramon.redact import redact
 from loramon.text import detect_encoding, sanitise
 

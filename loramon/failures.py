@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loramon.alarms import AlarmLog
-from loramon.events import SEVERITIES, Failure, Finding, Severity
+from loramon.events import SEVERITIES, Failure, Severity
 from loramon.excerpt import evidence_of
+from loramon.findings import Finding
 from loramon.oom_moment import moment_of
 from loramon.run import Happening, Run
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from loramon.clock import Clock
 from loramon.clock_watch import ClockWatch
 from loramon.engine import Engine
-from loramon.events import Chunk, ClockJump, ProcessEvent, SourceEvent, Told
+from loramon.events import Chunk, ClockJump, ProcessEvent, SourceEvent
 from loramon.feeds import QUIET_S, Feed, Item, NewRun, Quiet
+from loramon.findings import Told
 from loramon.gpu_view import GpuView
 from loramon.live_excerpts import LiveExcerpts
 from loramon.log_view import LogView

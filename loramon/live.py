@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from loramon.clock import Clock
 from loramon.diagnosis import Diagnosis
-from loramon.events import Alarm, End, Progress
+from loramon.events import End, Progress
 from loramon.feeds import Feed
+from loramon.findings import Alarm
 from loramon.gpu_view import GpuMoment
 from loramon.i18n import Language
 from loramon.intake import Intake

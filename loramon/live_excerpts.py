@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from loramon.events import Evidence
 from loramon.excerpt import Excerpts, shorten
+from loramon.findings import Evidence
 from loramon.log_view import LogView
 from loramon.text import sanitise
 

@@ -14,7 +14,8 @@ import numpy as np
 from loramon.clock import Clock
 from loramon.diagnosis import Diagnosis
 from loramon.engine import Engine
-from loramon.events import Alarm, Progress
+from loramon.events import Progress
+from loramon.findings import Alarm
 from loramon.gpu_view import Columns, GpuMoment, GpuView
 from loramon.i18n import Language, message
 from loramon.live import OPINION_EVERY_S, LiveSession

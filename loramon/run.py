@@ -30,9 +30,9 @@ from loramon.events import (
     SampleImage,
     Setting,
     Stamp,
-    Told,
     TrainerSeen,
 )
+from loramon.findings import Told
 from loramon.series import Series
 from loramon.timeline import Timeline
 

@@ -9,7 +9,8 @@ from loramon.config_document import Document, Entry
 from loramon.config_settings import settings_of, trainer_of
 from loramon.engine import Engine
 from loramon.errors import UserError
-from loramon.events import End, Failure, Place, Progress, Setting, Told
+from loramon.events import End, Failure, Place, Progress, Setting
+from loramon.findings import Told
 from loramon.run import Happening, Run
 from loramon.sources.aitk import LOSS_NAME, job_above
 from loramon.sources.histories import read_history

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from loramon.errors import UserError
-from loramon.events import Finding
+from loramon.findings import Finding
 from loramon.run import Run
 from loramon.sources.adapter import is_sound
 from loramon.sources.safetensors import read_header

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from loramon.alarms import AlarmLog
-from loramon.events import Evidence, Finding, Told
 from loramon.excerpt import Excerpts
 from loramon.failures import failures_of
+from loramon.findings import Evidence, Finding, Told
 from loramon.run import Run
 from loramon.series import Series
 from loramon.witnesses import call_witnesses

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 
 
 def row_of(rows: Rows, told: Told, first: int) -> int:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from loramon.detectors import TICK_DETECTORS
 from loramon.detectors.base import Patient, TickDetector, Ticks, TickView, hears, is_patient
 from loramon.detectors.hang_start import StartWatch
-from loramon.events import End, Failure, SourceEvent, Told
+from loramon.events import End, Failure, SourceEvent
+from loramon.findings import Told
 from loramon.readings import Readings
 from loramon.run import Run
 from loramon.samples import Sample

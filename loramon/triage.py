@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from loramon.alarms import AlarmLog
-from loramon.events import SEVERITIES, End, Excluded, Finding
+from loramon.events import SEVERITIES, End
 from loramon.excerpt import Excerpts, evidence_of
 from loramon.failures import GENERIC, SCHEDULER, failures_of, findings_of_failures, survived
+from loramon.findings import Excluded, Finding
 from loramon.i18n import raw_text
 from loramon.run import Run
 from loramon.symptoms import findings_of_symptoms

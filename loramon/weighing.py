@@ -5,8 +5,9 @@ from __future__ import annotations
 from loramon.advice.advisor import advise
 from loramon.diagnosis import Diagnosis
 from loramon.engine import Engine
-from loramon.events import Evidence, Setting
+from loramon.events import Setting
 from loramon.excerpt import Excerpts, evidence_of
+from loramon.findings import Evidence
 from loramon.i18n import Language, message
 from loramon.run import Run
 from loramon.run_figures import facts_of, settings_of

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from loramon.errors import UserError
-from loramon.events import Progress, Setting, Told
+from loramon.events import Progress, Setting
+from loramon.findings import Told
 from loramon.run import Run
 from loramon.sources.adapter import Module, Weights, examine
 from loramon.sources.safetensors import read_header

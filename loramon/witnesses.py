@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import Finding
+from loramon.findings import Finding
 from loramon.run import Run
 from loramon.series import Series
 

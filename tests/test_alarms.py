@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loramon.alarms import AlarmLog, by_step, by_time
-from loramon.events import Severity, Told
+from loramon.events import Severity
+from loramon.findings import Told
 
 IDS = ("loss-nan", "loss-divergence", "slowdown", "vram-saturation")
 

@@ -14,7 +14,7 @@ from loramon.advice.conditions import Situation, any_holds, holds, is_on, same
 from loramon.advice.conflicts import conflict_of
 from loramon.advice.remedies import KEEPS_BATCH, SHARES, Row, rows_for
 from loramon.advice.words import remedy_text
-from loramon.events import Change, Finding, Remedy
+from loramon.findings import Change, Finding, Remedy
 from loramon.i18n import variant_of
 
 __all__ = ["advise", "remedy_text"]

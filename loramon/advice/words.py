@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loramon import settings as table
 from loramon.advice.remedies import row_named
-from loramon.events import Change, Remedy
+from loramon.findings import Change, Remedy
 from loramon.i18n import message
 
 

@@ -12,7 +12,7 @@ from loramon.plain import plain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from loramon.diagnosis import Diagnosis
-    from loramon.events import Alarm
+    from loramon.findings import Alarm
     from loramon.live import LiveSession
 
 SCHEMA = "loramon.alarm/1"

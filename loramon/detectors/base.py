@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
-from loramon.events import Event, LossKind, Progress, Rows, SourceEvent, Told
+from loramon.events import Event, LossKind, Progress, Rows, SourceEvent
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loramon.events import SourceEvent, Told
+from loramon.events import SourceEvent
+from loramon.findings import Told
 
 if TYPE_CHECKING:
 

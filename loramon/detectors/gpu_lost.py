@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loramon.events import Told
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     from loramon.detectors.base import Needs, TickView

@@ -15,7 +15,7 @@ import numpy as np
 
 from loramon.detectors.gpu_window import GpuWindow, gpu_windows, pauses
 from loramon.detectors.spill_evidence import may_spill
-from loramon.events import Told
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     from loramon.detectors.base import Needs, Ticks, TickView

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-from loramon.events import Phase, Told
+from loramon.events import Phase
+from loramon.findings import Told
 from loramon.samples import GpuSample, HostSample, Sample
 
 ID = "hang"

@@ -6,7 +6,8 @@ user nothing that follows is a failure of its own.
 
 from __future__ import annotations
 
-from loramon.events import Event, Failure, Told
+from loramon.events import Event, Failure
+from loramon.findings import Told
 
 
 class Happenings:

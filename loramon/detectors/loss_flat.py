@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.detectors.base import SeriesInfo, SeriesScan
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 
 ID = "loss-flat"
 

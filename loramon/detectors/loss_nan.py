@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loramon.detectors.base import SeriesInfo, SeriesScan
-from loramon.events import Rows, Severity, Told
+from loramon.events import Rows, Severity
+from loramon.findings import Told
 
 ID = "loss-nan"
 

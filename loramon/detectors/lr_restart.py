@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from loramon.detectors.base import SeriesScan
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 
 WHY = "lr-restart"
 FALLEN = 1 / 3

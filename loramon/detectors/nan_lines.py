@@ -10,7 +10,8 @@ the other stream, and of a pasted console only its last state is left.
 
 from __future__ import annotations
 
-from loramon.events import Checkpoint, Event, Failure, Told
+from loramon.events import Checkpoint, Event, Failure
+from loramon.findings import Told
 
 ID = "loss-nan"
 ROW = "loss-nan-zeroed"

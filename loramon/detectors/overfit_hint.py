@@ -14,7 +14,8 @@ from collections import deque
 import numpy as np
 
 from loramon.detectors.base import SeriesInfo, SeriesScan
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 
 ID = "overfit-hint"
 

@@ -23,7 +23,8 @@ from loramon.detectors.base import SeriesInfo
 from loramon.detectors.outlook import Outlook
 from loramon.detectors.rise_scan import RiseScan
 from loramon.detectors.tuning import Tuning
-from loramon.events import LossKind, Rows, Told
+from loramon.events import LossKind, Rows
+from loramon.findings import Told
 
 Floats = NDArray[np.float64]
 

@@ -28,7 +28,8 @@ from loramon.detectors.outlook import Outlook, rows_needed, smallest_ratio
 from loramon.detectors.robust import Level, level_of, quantile, shrunk, to_log
 from loramon.detectors.start_rise import CHECK_AT, start_rise
 from loramon.detectors.tuning import Tuning
-from loramon.events import LossKind, Rows, Severity, Told
+from loramon.events import LossKind, Rows, Severity
+from loramon.findings import Told
 
 SLACK = 0.25
 """Smallest k: half of the smallest shift, in standard deviations, that the test is made for."""

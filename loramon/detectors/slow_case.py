@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from loramon.events import Excluded
+from loramon.findings import Excluded
 
 if TYPE_CHECKING:
     from loramon.detectors.base import TickView

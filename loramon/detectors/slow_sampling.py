@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from loramon.detectors.gpu_window import pauses
-from loramon.events import Told
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     from loramon.detectors.base import Needs, Ticks, TickView

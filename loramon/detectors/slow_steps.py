@@ -29,7 +29,7 @@ from loramon.detectors import (
 from loramon.detectors.gpu_window import GpuWindow, gpu_windows
 from loramon.detectors.slow_case import MIN_SAMPLES, Case, Weighed
 from loramon.detectors.step_speed import Rung, SlowStretch, StepSpeed
-from loramon.events import Excluded, Told
+from loramon.findings import Excluded, Told
 
 if TYPE_CHECKING:
     from loramon.detectors.base import Needs, Ticks, TickView

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loramon.detectors.vram_creep import MIN_STEPS, USABLE, trend_of
-from loramon.events import Told
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     from loramon.detectors.base import Needs, TickView

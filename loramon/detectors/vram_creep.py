@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from loramon.detectors.gpu_window import in_training
-from loramon.events import Told
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

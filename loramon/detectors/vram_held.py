@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loramon.detectors.gpu_window import gpu_windows
-from loramon.events import Told
+from loramon.findings import Told
 
 if TYPE_CHECKING:
     from loramon.detectors.base import Needs, TickView

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loramon import settings as table
 from loramon.command_settings import flags_of, trainers_own
-from loramon.events import Change
+from loramon.findings import Change
 from loramon.fix.edit import CannotChange
 
 

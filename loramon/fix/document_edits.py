@@ -8,7 +8,7 @@ from loramon import settings as table
 from loramon.advice.conditions import is_on
 from loramon.config_document import Document, Entry
 from loramon.config_settings import settings_of
-from loramon.events import Change
+from loramon.findings import Change
 from loramon.fix.edit import CannotChange, Edit, literal
 
 _WRAPPED = {"ai-toolkit": ("config", "process", 0)}

@@ -16,7 +16,7 @@ from loramon.config_document import parse_document
 from loramon.config_settings import settings_of
 from loramon.diagnosis import Diagnosis
 from loramon.errors import UserError
-from loramon.events import Change, Finding, Remedy
+from loramon.findings import Change, Finding, Remedy
 from loramon.fix.command_edits import changed_words
 from loramon.fix.document_edits import edits_of
 from loramon.fix.edit import CannotChange, applied

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from loramon.events import Chunk, Evidence
+from loramon.events import Chunk
 from loramon.excerpt import Excerpts, shorten
+from loramon.findings import Evidence
 from loramon.log_view import LogView
 from loramon.recording.past import Growth, Past
 from loramon.redact import redact

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loramon.events import Batch, Event, LossKind, Progress, Rows, Setting, TimeFrom, Told
+from loramon.events import Batch, Event, LossKind, Progress, Rows, Setting, TimeFrom
+from loramon.findings import Told
 from loramon.run import ARRIVAL, Run, Session
 
 Floats = NDArray[np.float64]

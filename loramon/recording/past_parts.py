@@ -6,7 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from loramon.events import Progress, Rows, Told
+from loramon.events import Progress, Rows
+from loramon.findings import Told
 from loramon.recording.past import Applied, Floats
 
 At = tuple[str, float]

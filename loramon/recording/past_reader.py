@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from loramon.engine import Engine
-from loramon.events import Batch, Chunk, ClockJump, ProcessEvent, Progress, Rows, SourceEvent, Told
+from loramon.events import Batch, Chunk, ClockJump, ProcessEvent, Progress, Rows, SourceEvent
 from loramon.feeds import NewRun, Quiet
+from loramon.findings import Told
 from loramon.parsers.taught import Taught
 from loramon.recording.footage import Footage, Moment
 from loramon.recording.past import Applied, Floats, Growth, Past, PastLaunch, PastSamples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loramon import settings
-from loramon.events import Remedy
+from loramon.findings import Remedy
 from loramon.units import format_number
 
 

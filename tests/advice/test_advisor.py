@@ -9,7 +9,7 @@ from loramon.advice.advisor import advise
 from loramon.advice.conditions import Situation, is_on, same
 from loramon.advice.conflicts import conflict_of
 from loramon.catalogue.ids import FINDING_IDS
-from loramon.events import Finding
+from loramon.findings import Finding
 
 
 def advice(finding_id, settings=None, trainer="kohya", facts=None, variant="", numbers=None):

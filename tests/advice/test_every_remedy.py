@@ -12,7 +12,7 @@ from loramon.advice.conditions import Situation, is_on, same
 from loramon.advice.conflicts import conflict_of
 from loramon.advice.remedies import rows_for
 from loramon.catalogue.ids import FINDING_IDS
-from loramon.events import Finding
+from loramon.findings import Finding
 from loramon.i18n import raw_text
 
 FINDINGS = sorted(i for i in FINDING_IDS if rows_for(i))

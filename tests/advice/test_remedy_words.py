@@ -3,7 +3,7 @@
 import pytest
 
 from loramon.advice.advisor import advise, remedy_text
-from loramon.events import Finding
+from loramon.findings import Finding
 
 
 def action(finding_id, row, settings, trainer, lang="en", variant=""):

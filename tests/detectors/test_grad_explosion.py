@@ -7,7 +7,8 @@ import pytest
 
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.grad_explosion import GradExplosion
-from loramon.events import LossKind, Rows, Told
+from loramon.events import LossKind, Rows
+from loramon.findings import Told
 
 RNG_SEEDS = (1, 2, 3)
 

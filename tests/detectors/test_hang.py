@@ -12,7 +12,7 @@ from loramon.detectors.base import TickView
 from loramon.detectors.hang import Hang, patience_s
 from loramon.detectors.hang_start import PATIENCE_S, StartWatch
 from loramon.detectors.slow_steps import SlowSteps
-from loramon.events import Told
+from loramon.findings import Told
 from loramon.samples import GpuSample, HostSample
 
 WORKS: dict[str, Any] = {"memory": 0.7, "power": 0.9, "utilization_gpu_pct": 98, "utilization_memory_pct": 55}

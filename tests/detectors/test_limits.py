@@ -15,7 +15,8 @@ from loramon.detectors.slow_sampling import SlowSampling
 from loramon.detectors.swap_creep import SwapCreep
 from loramon.detectors.time_limit_ahead import TimeLimitAhead
 from loramon.detectors.vram_held import VramHeld
-from loramon.events import Progress, SourceEvent, Told
+from loramon.events import Progress, SourceEvent
+from loramon.findings import Told
 
 GIB = float(1 << 30)
 WORKS: dict[str, Any] = {"memory": 0.7, "power": 0.9, "utilization_gpu_pct": 98}

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.loss_divergence import ID, TUNINGS, LossDivergence
 from loramon.detectors.rise_scan import RiseScan
-from loramon.events import LossKind, Rows, Told
+from loramon.events import LossKind, Rows
+from loramon.findings import Told
 
 Floats = NDArray[np.float64]
 

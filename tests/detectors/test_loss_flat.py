@@ -7,7 +7,8 @@ import pytest
 
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.loss_flat import LossFlat
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 
 
 def told(values: list[float], tag: str = "lr", steps: list[int] | None = None) -> list[Told]:

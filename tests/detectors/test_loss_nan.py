@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.loss_nan import LossNan
-from loramon.events import LossKind, Rows, Told
+from loramon.events import LossKind, Rows
+from loramon.findings import Told
 
 NAN, INF = float("nan"), float("inf")
 

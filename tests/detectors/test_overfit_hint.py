@@ -8,7 +8,8 @@ import pytest
 from loramon.alarms import AlarmLog
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.overfit_hint import OverfitHint
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 from loramon.run import Run
 from loramon.symptoms import findings_of_symptoms
 

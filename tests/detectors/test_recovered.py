@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from loramon.detectors.base import SeriesInfo
 from loramon.detectors.loss_divergence import LossDivergence
 from loramon.detectors.recovered import Sums
-from loramon.events import Rows, Told
+from loramon.events import Rows
+from loramon.findings import Told
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import pytest
 from tick_runs import MIB, Run, noisy
 
 from loramon.detectors.slow_steps import SlowSteps
-from loramon.events import Told
+from loramon.findings import Told
 
 ONSET = 200
 GIB = 1 << 30

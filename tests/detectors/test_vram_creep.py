@@ -9,7 +9,7 @@ import pytest
 from tick_runs import Run, noisy
 
 from loramon.detectors.vram_creep import VramCreep, theil_sen
-from loramon.events import Told
+from loramon.findings import Told
 
 TOTAL = 12288 * (1 << 20)
 

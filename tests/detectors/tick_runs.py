@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from loramon.detectors.base import TickDetector, TickView
 from loramon.detectors.slow_steps import SlowSteps
-from loramon.events import Told
+from loramon.findings import Told
 
 LAG_S = 2.0
 MIB = 1 << 20

@@ -13,7 +13,7 @@ from loramon.advice.advisor import advise
 from loramon.check.plan import plan_of_command, plans_of_file
 from loramon.config_document import parse_document
 from loramon.config_settings import settings_of
-from loramon.events import Change, Finding
+from loramon.findings import Change, Finding
 from loramon.fix.command_edits import changed_words
 from loramon.fix.document_edits import edits_of
 from loramon.fix.edit import CannotChange, applied

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from loramon.engine import Engine
-from loramon.events import Alarm, Chunk, End, Failure, Told
+from loramon.events import Chunk, End, Failure
+from loramon.findings import Alarm, Told
 from loramon.run import Run
 
 SOURCE = "train.log"

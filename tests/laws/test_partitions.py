@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from loramon.detectors import SERIES_DETECTORS
 from loramon.detectors.base import SeriesDetector, SeriesInfo
-from loramon.events import LossKind, Rows, Told
+from loramon.events import LossKind, Rows
+from loramon.findings import Told
 
 KINDS: tuple[LossKind, ...] = ("step", "interval", "running")
 SERIES = [SeriesInfo("log", "loss", kind, nan_hidden=hidden) for kind in KINDS for hidden in (False, True)]

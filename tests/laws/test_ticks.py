@@ -23,7 +23,8 @@ from reading import engine_of, told_alarms
 from loramon.detectors import TICK_DETECTORS
 from loramon.detectors.base import TickDetector, Ticks, TickView, is_patient
 from loramon.engine import Engine
-from loramon.events import Chunk, Progress, Told
+from loramon.events import Chunk, Progress
+from loramon.findings import Told
 from loramon.samples import GpuSample, HostSample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "detectors"))

@@ -12,8 +12,9 @@ import pytest
 from loramon.clock import ManualClock
 from loramon.detectors.base import TickView
 from loramon.engine import Engine
-from loramon.events import Chunk, Told
+from loramon.events import Chunk
 from loramon.feeds import Item
+from loramon.findings import Told
 from loramon.live import LiveSession
 from loramon.recording.items import sample_of
 from loramon.recording.reader import open_recording
