@@ -279,3 +279,40 @@ class TestBareExceptions:
 @pytest.mark.parametrize(("row", "text"), LINE_EXAMPLES, ids=label)
 def test_the_filter_for_bulk_bytes_misses_no_line(row: Row, text: str) -> None:
     assert any(literal in text.encode() for literal in CATALOGUE.line_literals)
+
+
+class TestHowWindowsEndsAChild:
+    """Exit statuses of ntstatus.h, in the words of each launcher that tells one."""
+
+    PRINTERS = (
+        "failed (exitcode: {}) local_rank: 0 (pid: 7484) of binary: C:\\v\\python.exe",
+        "  exitcode  : {} (pid: 7484)",
+        "['python', '-u', 'train.py', '--local_rank=0'] exits with return code = {}",
+        "Training failed with exit code {}.",
+    )
+
+    @pytest.mark.parametrize("printer", PRINTERS)
+    @pytest.mark.parametrize(("status", "wanted"), [
+        (3221225477, "killed"), (-1073741819, "killed"), (3221226505, "killed"), (3221225725, "killed"),
+        (3221225495, "oom-ram"), (3221225773, "oom-ram"), (3221225786, "interrupted"), (1, "crash-unknown"),
+    ])  # fmt: skip
+    def test_a_status_is_told_for_what_it_is(self, printer: str, status: int, wanted: str) -> None:
+        found, numbers = said(printer.format(status))
+        assert found == wanted
+        assert numbers.get("exit_code") == status
+
+
+class TestALibraryThatCallsAnotherWrongly:
+    SAYS = "TypeError: Cache.update() takes from 3 to 4 positional arguments but 5 were given"
+
+    def test_the_versions_do_not_match_where_a_library_made_the_call(self) -> None:
+        frame = 'File "C:\\v\\Lib\\site-packages\\peft\\peft_model.py", line 12, in forward'
+        assert raised(self.SAYS, frame)[0] == "version-mismatch"
+
+    @pytest.mark.parametrize("frame", [
+        'File "/home/u/train.py", line 12, in main',
+        'File "/v/lib/python3.11/site-packages/torch/nn/modules/module.py", line 1518, in _call_impl',
+        'File "/v/lib/python3.11/site-packages/accelerate/utils/operations.py", line 814, in forward',
+    ])  # fmt: skip
+    def test_a_call_of_the_script_s_own_or_one_passed_on_proves_nothing(self, frame: str) -> None:
+        assert CATALOGUE.exception(*split(self.SAYS), (frame,)) is None
