@@ -155,6 +155,14 @@ class Run:
         elif isinstance(payload, Launch):
             self.first_place = payload.place
 
+    @property
+    def is_step_known(self) -> bool:
+        """Whether `progress.step` is a step. Lines that tell none are only counted; a bar that has drawn as many tells it."""
+        if self.steps_known:
+            return True
+        n_counted = max((series.n_rows for series in self.series.values() if series.tag == "loss"), default=0)
+        return self.tick_step.n > 0 and int(self.tick_step.view[-1]) >= n_counted
+
     def put_setting(self, found: Setting) -> None:
         """Keeps a setting: what was in force before what was asked for (`ORIGINS`), of the same kind the newest."""
         held = self.settings.get(found.name)

@@ -30,7 +30,7 @@ FACTS = ("gpu_name", "gpu_capacity_gib", "gpu_free_gib", "tried_to_allocate_gib"
 
 def progress_of(run: Run) -> dict[str, Any]:
     p = run.progress
-    step = p.step if run.steps_known else None
+    step = p.step if run.is_step_known else None
     return {"step": step, "total_steps": p.total_steps, "epoch": plain(p.epoch), "total_epochs": plain(p.total_epochs), "eta_s": None}
 
 

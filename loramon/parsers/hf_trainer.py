@@ -41,6 +41,16 @@ def _number(name: str) -> Make:
     return make
 
 
+def _unsloth_examples(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    yield from _number("_num_examples")(match, place)
+    yield Progress(total_epochs=whole(match[2]))
+
+
+def _unsloth_total(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    yield from _number("_total_batch_size")(match, place)
+    yield Progress(total_steps=whole(match[2]))
+
+
 def _unsloth(match: re.Match[str], place: Place) -> Iterable[Payload]:
     return (Progress(total_epochs=whole(match[1]), total_steps=whole(match[2])),)
 
@@ -120,6 +130,10 @@ UNSLOTH = Profile(
     rules=(
         rule("==((====))==", r".*==\(\(====\)\)==", None, "unsloth 015bdef0 models/llama.py:2405", "unsloth"),
         rule("Total steps =", r".*Num Epochs = ([\d,]+) \| Total steps = ([\d,]+)", _unsloth, "unsloth 015bdef0 models/llama.py:2890", "unsloth"),
+        rule("Num examples =", r".*\| +Num examples = ([\d,]+) \| Num Epochs = ([\d,]+)\s*$", _unsloth_examples,
+             "unsloth 2024.10 models/llama.py, the banner of _inner_training_loop", "unsloth"),
+        rule("Total batch size =", r".*Total batch size = ([\d,]+) \| Total steps = ([\d,]+)\s*$", _unsloth_total,
+             "unsloth 2024.10 models/llama.py, the banner of _inner_training_loop", "unsloth"),
         rule("site-packages/unsloth", r".*site-packages/unsloth", None, "unsloth package path in a traceback", "unsloth"),
         rule("-packages", r".*\b(?:site|dist)-packages[/\\]unsloth[/\\_]", None, "unsloth package path in a traceback (Colab, Windows)", "unsloth"),
         rule("Unsloth", r".*Unsloth: ", None, "unsloth 015bdef0 models/_utils.py", "unsloth"),

@@ -22,6 +22,11 @@ _LR = re.compile(rf"\b(?:lr|learning[_ ]rate)\b\s*[:=]?\s*{_NUMBER}", re.I)
 _TOOK = re.compile(r"\biter time \(s\): (\d+\.?\d*)")
 _REPORT = re.compile(r"(?:\[Rank 0\] )?step=(\d+), skipped=\d+, lr=\[([\d.e+-]+)")
 """DeepSpeed edaa7221 runtime/engine.py _report_progress: the rate of the first group is the training's."""
+_NOTEBOOK = re.compile(
+    r"\[ *(\d+)/(\d+) (\d+(?::\d\d){1,2})(?: < \d+(?::\d\d){1,2}, (?:\+inf|[\d.]+) it/s)?, Epoch (\d+(?:\.\d+)?)/(\d+)\]"
+)
+"""transformers 4.57 utils/notebook.py NotebookProgressBar.update_bar(), with the comment of NotebookProgressCallback:
+the text of the bar that a notebook draws in place of tqdm's. An evaluation's has no epoch."""
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 
 
@@ -34,6 +39,8 @@ def plain_point(message: str) -> Point | None:
     if "skipped=" in message and (report := _REPORT.match(message)) is not None:
         rate = number(report[2])
         return Point(int(report[1]), {"lr": rate} if rate is not None else {})
+    if ", Epoch " in message and (bar := _NOTEBOOK.fullmatch(message.strip())) is not None:
+        return Point(int(bar[1]), {}, total=int(bar[2]), epoch=float(bar[4]), total_epochs=float(bar[5]), elapsed_s=_seconds(bar[3]))
     if "loss" not in message and "Loss" not in message:
         return None
     if len(message) > 400 or "%|" in message:
@@ -54,6 +61,14 @@ def plain_point(message: str) -> Point | None:
         total=int(step[2].replace(",", "")) if step[2] else None,
         took_s=float(took[1]) if took is not None else None,
     )  # fmt: skip
+
+
+def _seconds(clock: str) -> float:
+    """`MM:SS` or `H:MM:SS` in seconds."""
+    total = 0
+    for part in clock.split(":"):
+        total = total * 60 + int(part)
+    return float(total)
 
 
 def _jsonl(message: str) -> Point | None:

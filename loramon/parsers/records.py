@@ -34,11 +34,13 @@ class Record:
 
     @property
     def is_training(self) -> bool:
-        return "loss" in self.values and "train_runtime" not in self.values
+        return "loss" in self.values
 
     @property
     def is_summary(self) -> bool:
-        return "train_runtime" in self.values
+        """The line behind the last step. With `include_num_input_tokens_seen` every line of training tells
+        `train_runtime` as well (transformers 4.57 trainer.py `log`)."""
+        return "train_runtime" in self.values and not self.is_training
 
     @property
     def total_epochs(self) -> float | None:

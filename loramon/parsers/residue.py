@@ -29,7 +29,7 @@ from loramon.parsers.traceback import HEADER, Tracebacks, numbers_of
 from loramon.text import cells, sanitise
 
 _RULES: tuple[Rule, ...] = tuple(r for p in PROFILES for r in p.rules)
-_OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Loss", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
+_OWN_LITERALS = (HEADER.encode(), b"{'", b'{"', b"loss", b"Loss", b", Epoch ", b"Error", b"Exception", b"Interrupt", b"OutOfMemory",
                  b'  File "', b"--", b"above exception", b"Original Traceback", b"inputs:", b"labels:",
                  b"label_ids:", b'": ', "│ ❱ ".encode())  # fmt: skip
 _STAMP = re.compile(rb"\s*\[?\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d|\d\d/\d\d/\d{4} \d\d:\d\d:\d\d")

@@ -71,7 +71,7 @@ def take(session: LiveSession, diagnosis: Diagnosis, d: dict[str, Any]) -> Snaps
     run = diagnosis.run
     newer = session.provisional()
     phase = run.progress.phase
-    if newer is not None and run.steps_known:
+    if newer is not None and run.is_step_known:
         step = newer.step if newer.step is not None else step
         total = newer.total_steps if newer.total_steps is not None else total
         epoch = newer.epoch if newer.epoch is not None else epoch

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from loramon.events import Place
+from reading import engine_of
+
+from loramon.events import End, Place
 from loramon.parsers.dict_steps import DictSteps
 from loramon.parsers.records import Record, parse_record
+from loramon.run_figures import progress_of
 
 PLACE = Place("train.log", 0, 1)
 
@@ -79,3 +82,21 @@ def test_numbers_are_read_bare_and_quoted_with_nan_and_inf() -> None:
     assert old is not None and old.values["loss"] == 3.9229 and old.values["grad_norm"] != old.values["grad_norm"]
     assert new is not None and new.values["loss"] == 3.881 and new.values["grad_norm"] == float("inf")
     assert parse_record("{'prompt': 'loss of life'}", PLACE) is None
+
+
+COUNTING_TOKENS = "{{'loss': '{}', 'grad_norm': '2.5', 'learning_rate': '0.0001', 'epoch': '0.{}', 'num_input_tokens_seen': 900, 'train_runtime': '1.2'}}\n"
+
+
+def test_a_line_that_counts_tokens_is_a_line_of_training_and_no_summary() -> None:
+    said = "".join(f"  {n}%|{'█' * n}| {n}/100 [00:0{n}<01:40,  1.00s/it]\r\r" + COUNTING_TOKENS.format(1.5 - n / 10, n) for n in range(1, 6))
+    run = engine_of(said.encode()).run
+    loss = run.best("loss")
+    assert loss is not None and (loss.n_rows, loss.last) == (5, 1.0)
+    assert not any(isinstance(happening.what, End) for happening in run.happenings)
+
+
+def test_lines_that_came_before_the_first_bar_do_not_hide_the_step_that_the_bar_shows() -> None:
+    lines = "".join(f"{{'loss': {2 - i / 10}, 'learning_rate': 1e-4, 'epoch': 0.{i}}}\n" for i in range(1, 4))
+    bars = "".join(f" {n}%|██        | {n}/100 [00:{n}<01:00,  1.00s/it]\n" for n in range(30, 41))
+    assert progress_of(engine_of((lines + bars).encode()).run)["step"] == 40
+    assert progress_of(engine_of(lines.encode()).run)["step"] is None

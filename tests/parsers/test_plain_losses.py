@@ -30,3 +30,28 @@ def test_the_loss_of_a_validation_is_not_the_training_s(line: str, loss: float) 
 
 def test_a_line_with_a_validation_s_loss_alone_is_no_step() -> None:
     assert plain_point("Step 100: eval_loss: 0.6") is None and plain_point("Step 100 best loss: 0.6") is None
+
+
+def test_the_text_of_a_notebook_s_bar_tells_step_total_epoch_and_speed() -> None:
+    said = "".join(f"[{n:>3}/250 {n * 2 // 60:02}:{n * 2 % 60:02} < 08:00, 0.50 it/s, Epoch {n / 125:.2f}/2]\n" for n in range(10, 60, 10))
+    run = engine_of(said.encode()).run
+    assert (run.progress.step, run.progress.total_steps, run.progress.total_epochs) == (50, 250, 2.0)
+    assert run.tick_t_s.view[-1] - run.tick_t_s.view[0] == 80.0
+
+
+@pytest.mark.parametrize("line", ["[ 3/50 00:04 < 01:10, 0.66 it/s]", "see [ 3/50 00:04 < 01:10, 0.66 it/s, Epoch 0.1/2]", "[3/50, Epoch 1/2]"])
+def test_an_evaluation_s_bar_and_a_quoted_one_are_no_step(line: str) -> None:
+    assert plain_point(line) is None
+
+
+def test_the_banner_of_an_older_unsloth_tells_the_total() -> None:
+    said = """==((====))==  Unsloth - 2x faster free finetuning | Num GPUs = 1
+   \\\\   /|    Num examples = 1,200 | Num Epochs = 2
+O^O/ \\_/ \\    Batch size per device = 2 | Gradient Accumulation steps = 4
+\\        /    Total batch size = 8 | Total steps = 300
+ "-____-"     Number of trainable parameters = 1,024
+{'loss': 1.5, 'learning_rate': 1e-4, 'epoch': 0.1}
+{'loss': 1.25, 'learning_rate': 1e-4, 'epoch': 0.2}
+"""
+    run = engine_of(said.encode()).run
+    assert (run.trainer, run.progress.total_steps, run.progress.total_epochs, run.progress.step) == ("unsloth", 300, 2.0, 30)
