@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from loramon.events import Checkpoint, Payload, PhaseSeen, Place
-from loramon.parsers.base import Profile, Tag, rule
+from loramon.parsers.base import Profile, Sign, Tag, rule
 
 
 def _saved(match: re.Match[str], place: Place) -> Iterable[Payload]:
@@ -29,12 +29,18 @@ DIFFUSERS = Profile(
         rule("_lora", r".*\btrain_(?:text_to_image|dreambooth)_lora\w*\.py:\d+: \w*Warning\b", None,
              "CPython warnings.py formatwarning(), of a script of diffusers 58eb52c0 examples/", "diffusers"),
         rule("Saved state to", r"Saved state to (.*checkpoint-(\d+))", _saved, f"diffusers 58eb52c0 {S}:924"),
+        rule("Model weights saved in", r"Model weights saved in .*pytorch_lora_weights\.(?:safetensors|bin)\s*$", None,
+             "diffusers 58eb52c0 src/diffusers/loaders/lora_base.py write_lora_layers()", "diffusers"),
         rule("Running validation...", r"Running validation\.\.\.", _validating, f"diffusers 58eb52c0 {S}:196", "diffusers"),
         rule("was not found in config. Values will be initialized", r"\{.*\} was not found in config\. Values will be initialized to default values", None,
              "diffusers 58eb52c0 src/diffusers/configuration_utils.py:534", "diffusers"),
     ),
     roles=((r"Steps", "train"), (r"Epochs?", "epoch"), (r"Loading pipeline components\.{3}|Loading weights|Loading checkpoint shards", "load"),
            (r"Generating class images", "sample"), (r"Caching latents", "cache")),
+    signs=(
+        Sign(re.compile(rb"\s*Steps: .*\[[^\[\]]*, (?:step_)?loss=[^,\]]+, lr=[^,\]]+\]"),
+             f"diffusers 58eb52c0 {S}:981 and examples/dreambooth/train_dreambooth_lora.py: the bar's name with these two figures alone"),
+    ),
     keys={"loss": Tag("loss"), "step_loss": Tag("loss"), "lr": Tag("lr"), "train_loss": Tag("loss")},
     event_tags={"loss": Tag("loss"), "train_loss": Tag("loss"), "lr": Tag("lr")},
 )  # fmt: skip

@@ -166,6 +166,8 @@ KOHYA = Profile(
              "kohya-ss/sd-scripts, the repository's folder in a path", "kohya"),
         rule("No data found. Please verify ", r"No data found\. Please verify (?:arguments|the metadata file)", None,
              "sd-scripts 0.10 train_network.py:577, fine_tune.py:112", "kohya"),
+        rule(".py:", rf".* {{2,}}(?:{SCRIPTS}|(?:sdxl_)?train_util)\.py:\d+\s*$", None,
+             "rich 14 RichHandler's path column, of sd-scripts 0.10's scripts and library/train_util.py", "kohya"),
         rule("Using v", r"Using v(?:1|2) tokenizer", launch, "sd-scripts 0.10 strategy_sd.py:26", "kohya"),
         rule("prepare tokenizer", r"prepare tokenizers?", buffered_launch, f"sd-scripts 0.8 {T}:150", "kohya"),
         rule("Loading settings from", r"Loading settings from .+\.toml\.\.\.", launch, "sd-scripts 0.10 train_util.py:4744", "kohya"),

@@ -52,6 +52,7 @@ KOHYA_FRONTS = Profile(
         rule("Training failed /", r"Training failed / ", _front("lora-scripts", "exited", 1), f"{AKEGARASU} mikazuki/process.py:49"),
         rule("GET /train?train_mode=", r'.*"GET /train\?train_mode=\w+', _front("LoRA_Easy_Training_Scripts"),
              "LoRA_Easy_Training_scripts_Backend 162e56de main.py:123 (uvicorn's access log)", "kohya"),
+        rule("kohya_ss", r'(?:\s*File "|[│|] ).*[/\\]kohya_ss(?:-[\w.]+)?[/\\]', None, "bmaltais/kohya_ss, the repository's folder in a path", "kohya"),
         rule("sd-scripts/flux_train_network.py", r".*accelerate launch .*sd-scripts/flux_train_network\.py", None,
              "fluxgym 678add2c app.py:453 gen_sh", "kohya"),
         rule("Runner: <LogsViewRunner", r"Runner: <LogsViewRunner .*exit_code=(-?\d+)", _fluxgym_end,
