@@ -183,6 +183,7 @@ class LogParser:
                     lo += ours
                     continue
                 lo = restart
+                self._residue.end_exceptions()  # they ended the launch before
                 self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
             lo = self._other_bar(scanned, lo, hi)
 
@@ -192,6 +193,7 @@ class LogParser:
         bar = self._scanner.bars[bar_id]
         role = now.bar.consider(bar_id, bar, now.keys_of(scanned, lo), now.profile, now.known_total, int(scanned.n[lo]))
         if now.bar.starts_over:
+            self._residue.end_exceptions()
             self._relaunch(Place(self.source, int(scanned.offset[lo])), RESTART)
             return lo
         if role == "train" and now.bar.bar_id == bar_id:
@@ -203,6 +205,7 @@ class LogParser:
             now.total_epochs = float(bar.total)
         now.pause()
         to = now.next_key(scanned, lo + 1, min(scanned.turn(lo + 1), hi))  # it may train after all
+        now.bar.other_drawn(bar_id, bar, int(scanned.n[to - 1]))
         if role not in ("epoch", "train"):
             now.phases.bar(bar_id, role, bar, scanned.elapsed_s[lo:to])
         return to
@@ -226,8 +229,14 @@ class LogParser:
         """A dict line; False where it is none of HF Trainer's."""
         if "current_steps" in record.values:
             return False
-        if record.is_training and self._now.ended and self._now.bar.adopt_other(self._scanner.bars):
-            self._relaunch(record.place, record.text)
+        if record.is_training and self._now.ended:
+            if self._now.went_on():
+                self._now.ended = False
+            elif (other := self._now.bar.other_nameless) is not None:
+                self._relaunch(record.place, record.text)
+                self._now.bar.adopt(other, self._scanner.bars[other], self._now.profile)
+        elif record.is_summary:
+            self._now.end()
         if self._now.bar.newest is None:
             self._now.dicts.no_bar()
         if record.is_training or record.is_summary:
@@ -269,7 +278,7 @@ class LogParser:
             if not self._now.is_news(payload):
                 return
         elif isinstance(payload, End):
-            self._now.ended = True
+            self._now.end()
         elif isinstance(payload, PhaseSeen) and payload.phase != "train":
             self._now.pause()
             self._now.phases.said(payload.phase)
@@ -278,7 +287,7 @@ class LogParser:
     def failure(self, failure: Failure) -> None:
         """A recognised failure."""
         if failure.fatal and failure.severity == "critical":
-            self._now.ended = True
+            self._now.end()
         self._now.event(failure, failure.place)
 
     # ------------------------------------------------------------ launches and batches

@@ -54,9 +54,25 @@ class OneLaunch:
         self.total_epochs: float | None = None
         self.epoch: float | None = None
         self.ended = False
+        self._bar_at_end: tuple[int | None, int] | None = None
         self.n_at_exception: int | None = None
         self.stamps = StampFilter()
         self._record_step: int | None = None
+
+    def end(self) -> None:
+        """A line said that it is over."""
+        self.ended, self._bar_at_end, self.bar.is_over = True, self._bar_now, True
+
+    @property
+    def _bar_now(self) -> tuple[int | None, int]:
+        return self.bar.bar_id, self.bar.newest.n if self.bar.newest is not None else -1
+
+    def went_on(self) -> bool:
+        """Whether the bar moved on since the end was told: what was told ended something else."""
+        if self._bar_at_end is None or self._bar_now[1] < 0:
+            return False
+        bar_id, n = self._bar_now
+        return bar_id != self._bar_at_end[0] or n > self._bar_at_end[1]
 
     def close(self) -> None:
         """Another launch has begun: lets go of what refers back to it, so that its columns are freed now and not when
@@ -167,7 +183,7 @@ class OneLaunch:
         if "epoch" in record.values:
             self.epoch = record.values["epoch"]
         if record.is_summary:
-            self.ended = True
+            self.end()
             self.total_epochs = self.total_epochs or record.total_epochs
             self.event(End("completed", record.place, record.text), record.place)
             return

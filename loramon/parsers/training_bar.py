@@ -62,6 +62,10 @@ class TrainingBar:
         self.n_epochs = 0
         self.counts_batches = False
         self.other_nameless: int | None = None
+        self._other_is_open = False
+        """That one was not drawn to its end: what is drawn within it is its evaluation."""
+        self.is_over = False
+        """A line said that the training is over: another nameless bar is another's."""
         self.starts_over = False
         """The bar was drawn for an earlier epoch than the newest: another launch has begun."""
         self.epoch: tuple[int, int] | None = None
@@ -96,8 +100,9 @@ class TrainingBar:
             self._take(bar_id, bar, rank, profile, fresh=False)
             return "train"
         if not bar.desc and rank == 1:
-            self.other_nameless = bar_id
-            if not self.is_proven and self.is_complete and self.newest is not None and self.newest.t_s < SHORT_S:
+            if not self._other_is_open:
+                self.other_nameless = bar_id
+            if not self.is_proven and not self.is_over and self.is_complete and self.newest is not None and self.newest.t_s < SHORT_S:
                 self._take(bar_id, bar, rank, profile, fresh=True)
                 return "train"
             return "other"
@@ -133,14 +138,14 @@ class TrainingBar:
         by_epoch = re.match(r"(?:train.*)?epoch\b(?!.*steps)", bar.desc, re.I) or (profile.name == "generic" and "epoch" in bar.desc.lower())
         self.counts_batches = profile.counts_batches or bool(by_epoch)
 
-    def adopt_other(self, bars: list[Bar]) -> bool:
-        """A loss was written while another nameless bar ran: that one trains now. False where there is none."""
-        if self.other_nameless is None:
-            return False
-        bar = bars[self.other_nameless]
-        self.bar_id, self.total, self.rank = self.other_nameless, bar.total, 1
-        self.other_nameless = None
-        return True
+    def other_drawn(self, bar_id: int, bar: Bar, n: int) -> None:
+        """Another bar was drawn up to `n`."""
+        if bar_id == self.other_nameless:
+            self._other_is_open = self.is_over and bar.total is not None and n < bar.total
+
+    def adopt(self, bar_id: int, bar: Bar, profile: Profile) -> None:
+        """A loss was written while this nameless bar ran, behind another training's end: it trains now."""
+        self._take(bar_id, bar, 1, profile, fresh=False)
 
     @property
     def is_complete(self) -> bool:
