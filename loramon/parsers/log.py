@@ -271,7 +271,7 @@ class LogParser:
             self._now.expect(payload)
             return
         if isinstance(payload, Progress):
-            if payload.total_steps is not None and self._now.ended and self._now.known_total is not None:
+            if payload.total_steps is not None and (self._now.ended or self._now.bar.is_complete) and self._now.known_total is not None:
                 self._relaunch(place, "another total")
             self._now.note(payload)
         elif isinstance(payload, Stamp):

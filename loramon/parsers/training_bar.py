@@ -84,6 +84,9 @@ class TrainingBar:
         if role != "train":
             self._other_work = self._other_work or role in ("load", "cache")
             return role
+        if rank >= self.rank and bar_id != self.bar_id and self._is_another(bar, n):
+            self.starts_over = True
+            return "train"
         if self.bar_id is None or rank > self.rank:
             self._take(bar_id, bar, rank, profile, fresh=self.rank < 2)
             return "train"
@@ -110,6 +113,14 @@ class TrainingBar:
             self._take(bar_id, bar, rank, profile, fresh=True)
             return "train"
         return "other"
+
+    def _is_another(self, bar: Bar, n: int) -> bool:
+        """A bar of the same name that begins anew with another total: the script was started again with other settings."""
+        if not bar.desc or shape_of(bar.desc) != self.shape or epoch_of(bar.desc) is not None or self.counts_batches:
+            return False
+        if self.newest is None or self.total is None or bar.total is None:
+            return False
+        return bar.total != self.total and n <= 1 and self.newest.n >= MIN_STEPS_BEFORE_RESTART
 
     def _role(self, bar: Bar, keys: tuple[str, ...], profile: Profile, known_total: int | None) -> tuple[Role, int]:
         if bar.scaled or bar.unit.strip() not in ("it", "", "step", "steps", "batch", "ba", "img"):

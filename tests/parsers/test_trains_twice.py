@@ -61,3 +61,26 @@ def test_a_crash_belongs_to_the_launch_that_it_ended() -> None:
 def test_a_crash_that_was_survived_begins_no_launch_though_an_evaluation_was_drawn_before_it() -> None:
     text = training(100, 40, evaluates_every=20) + CRASH + training(100, 100)[len(training(100, 40)) :]
     assert [(step, total) for step, total, _ in ways(text)] == [(100, 100)]
+
+
+@pytest.mark.parametrize(("name", "figures"), [("Steps: ", ", loss=0.5, lr=0.0001"), ("steps: ", ", avr_loss=0.5"), ("mine: ", ", lr: 1.0e-04 loss: 3.4e-01")])
+@pytest.mark.parametrize("end", [CRASH, "\n"])
+def test_a_bar_of_the_same_name_that_begins_anew_with_another_total_is_a_launch(name: str, figures: str, end: str) -> None:
+    """diffusers' bar, sd-scripts' and ai-toolkit's, whose first frame has no figures yet."""
+
+    def bar(total: int, upto: int) -> str:
+        return "".join(f"\r{name}{drawn(n, total, n * 5)[1:-1]}{figures if n else ''}]" for n in range(upto + 1))
+
+    starts = "#############################################\n# Running job: mine\n#############################################\n" if name == "mine: " else ""
+    assert [(step, total) for step, total, _ in ways(starts + bar(100, 40) + end + bar(80, 30))] == [(40, 100), (30, 80)]
+
+
+def test_a_header_with_a_total_behind_a_bar_that_reached_its_own_is_another_launch_s() -> None:
+    """diffusers 58eb52c0 examples/text_to_image/train_text_to_image_lora.py:773-779: nothing is said at the end."""
+
+    def script(total: int, upto: int) -> str:
+        said = "01/01/2026 10:00:00 - INFO - __main__ - "
+        header = f"{said}***** Running training *****\n{said}  Total optimization steps = {total}\n"
+        return header + "".join(f"\rSteps: {drawn(n, total, n * 5)[1:-1]}, loss=0.5, lr=0.0001]" for n in range(upto + 1)) + "\n"
+
+    assert [(step, total) for step, total, _ in ways(script(100, 100) + script(80, 30))] == [(100, 100), (30, 80)]
