@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from loramon.events import End, Fact, Launch, Payload, Place
+from loramon.events import End, Fact, Launch, Payload, Place, Progress
 from loramon.parsers.base import Make, Profile, rule
 
 
@@ -33,6 +33,11 @@ def _fluxgym_end(match: re.Match[str], place: Place) -> Iterable[Payload]:
     yield from _front("fluxgym", "exited", int(match[1]))(match, place)
 
 
+def _asked_steps(match: re.Match[str], place: Place) -> Iterable[Payload]:
+    """What the front end asks for; sd-scripts' own header, where it comes, has the last word."""
+    yield Progress(total_steps=int(match[1]))
+
+
 GUI = "kohya_ss 45088f04"
 AKEGARASU = "lora-scripts fdefba97"
 KOHYA_FRONTS = Profile(
@@ -44,6 +49,9 @@ KOHYA_FRONTS = Profile(
              f"{GUI} kohya_gui/dreambooth_gui.py:698", "kohya"),
         rule("Start training TI...", r"Start training TI\.\.\.", _front("kohya_ss", starts=True), f"{GUI} kohya_gui/textual_inversion_gui.py:551", "kohya"),
         rule("Start Finetuning...", r"Start Finetuning\.\.\.", _front("kohya_ss", starts=True), f"{GUI} kohya_gui/finetune_gui.py:850", "kohya"),
+        rule("Max train steps: ", r"Max train steps: ([1-9]\d*)\s*$", _asked_steps, f"{GUI} kohya_gui/lora_gui.py, dreambooth_gui.py max_train_steps_info"),
+        rule("max_train_steps (", r"max_train_steps \([^()]*\) = ([1-9]\d*)\s*$", _asked_steps,
+             f"{GUI} kohya_gui/lora_gui.py, dreambooth_gui.py max_train_steps_info"),
         rule("Training has ended successfully (exit code", r"Training has ended successfully \(exit code \d+\)\.", _front("kohya_ss", "exited", 0),
              f"{GUI} kohya_gui/class_command_executor.py:85", "kohya"),
         rule("Training started with config file /", r"Training started with config file / ", _front("lora-scripts"),

@@ -72,3 +72,11 @@ def test_a_front_end_that_starts_again_after_a_crash_begins_a_launch_of_its_own(
     failed = COMMAND.format("'C:/k/sd-scripts/train_network.py'")
     run = engine_of(f"{started.format(0)}Traceback (most recent call last):\n{failed}\n{started.format(5)}".encode()).run
     assert (run.trainer, [h for h in run.happenings if isinstance(h.what, Failure)]) == ("kohya", [])
+
+
+@pytest.mark.parametrize("said", ["Max train steps: 1200", "max_train_steps (400 / 1 / 1 * 3 * 1) = 1200"])
+def test_the_steps_that_kohya_ss_asks_for_count_until_the_trainer_tells_its_own(said: str) -> None:
+    asked = f"10:00:00-000000 INFO     Start training LoRA Standard ...\n10:00:00-100000 INFO     {said}\n"
+    told = "override steps. steps for 5 epochs is / 指定エポックまでのステップ数: 2000\n"
+    assert engine_of(asked.encode()).run.progress.total_steps == 1200
+    assert engine_of((asked + told).encode()).run.progress.total_steps == 2000
