@@ -82,6 +82,23 @@ class Feed(Protocol):
         ...
 
 
+class BesideFeed:
+    """What comes beside a training's own files: it names none, and never keeps a session open (`ended` from the start)."""
+
+    keeps_time = False
+    ended = True
+    grown_s = None
+
+    def events_of(self, chunk: Chunk) -> str | None:
+        return None
+
+    def logs(self) -> dict[str, Path]:
+        return {}
+
+    def configs(self) -> list[Path]:
+        return []
+
+
 class FollowedFile:
     """One file of a feed: its tail, and when it was last written to."""
 

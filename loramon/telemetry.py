@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from loramon.clock import Clock
-from loramon.events import Chunk, SourceEvent
-from loramon.feeds import Item
+from loramon.events import SourceEvent
+from loramon.feeds import BesideFeed, Item
 from loramon.samples import GpuSample, HostSample
 from loramon.sources.channel import Channel
 from loramon.sources.run_processes import RunProcesses
@@ -16,18 +16,15 @@ from loramon.sources.sampling import Sampler, SamplerState, SamplerThread
 NAME = "telemetry"
 
 
-class TelemetryFeed:
+class TelemetryFeed(BesideFeed):
     """Hands over the readings that came since it was asked last.
 
     Its threads start with the second question: at the first, what was read of the log is about to be shown, and what they
-    load (psutil, the driver's library) would take its time from that. It never keeps a session open: `ended` from the
-    start. `groups` gives groups of alternatives, each group in a thread.
+    load (psutil, the driver's library) would take its time from that. `groups` gives groups of alternatives, each group
+    in a thread.
     """
 
     name = NAME
-    keeps_time = False
-    ended = True
-    grown_s = None
 
     def __init__(self, clock: Clock, groups: Callable[[], Sequence[Sequence[Sampler]]]) -> None:
         self._clock, self._groups = clock, groups
@@ -49,15 +46,6 @@ class TelemetryFeed:
     def states(self) -> dict[str, SamplerState]:
         """How it is with each group, by the name of its sampler at work."""
         return {thread.sampler.name: thread.state for thread in self._threads or ()}
-
-    def events_of(self, chunk: Chunk) -> str | None:
-        return None
-
-    def logs(self) -> dict[str, Path]:
-        return {}
-
-    def configs(self) -> list[Path]:
-        return []
 
     def close(self) -> None:
         """Waits for no thread: one may hang in a driver."""

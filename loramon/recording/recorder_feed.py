@@ -6,21 +6,18 @@ import json
 from pathlib import Path
 
 from loramon.clock import Clock
-from loramon.events import Chunk, SourceEvent
-from loramon.feeds import Item
+from loramon.events import SourceEvent
+from loramon.feeds import BesideFeed, Item
 from loramon.recording.reader import open_meta
 from loramon.recording.stopping import RECORDING
 
 LOOK_S = 10.0
 
 
-class RecorderFeed:
-    """Looks at the recording now and then. It never keeps a session open: `ended` from the start."""
+class RecorderFeed(BesideFeed):
+    """Looks at the recording now and then."""
 
     name = RECORDING
-    keeps_time = False
-    ended = True
-    grown_s = None
 
     def __init__(self, recording: Path, clock: Clock) -> None:
         self._path, self._clock = recording, clock
@@ -42,15 +39,6 @@ class RecorderFeed:
         except (ValueError, TypeError):
             return []  # of another version
         return [SourceEvent(RECORDING, "stopped", str(detail), n_bytes if isinstance(n_bytes, int) else None)]
-
-    def events_of(self, chunk: Chunk) -> str | None:
-        return None
-
-    def logs(self) -> dict[str, Path]:
-        return {}
-
-    def configs(self) -> list[Path]:
-        return []
 
     def close(self) -> None:
         """Holds nothing open."""
