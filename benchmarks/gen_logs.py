@@ -1,6 +1,6 @@
 """Writes training logs of any size as kohya, diffusers and the HF Trainer print them.
 
-Use: `python benchmarks/gen_logs.py OUT --mb 100 --kind mix`.
+Use: `python benchmarks/gen_logs.py OUT --mb 100 --kind mix [--steps N]`. `--steps`: those of each run; else 1600, 4000 or 20 000.
 
 Bars are redrawn behind carriage returns for a whole epoch without a newline (tqdm 4.70 `format_meter`); dict lines,
 log records, warnings, checkpoints, tracebacks and a few NaN stand between. Beyond 100 MB the first 100 MB are repeated.
@@ -81,14 +81,14 @@ def steps(kind: str, total: int, random_: random.Random) -> Iterator[str]:
     yield "\n" + TRACEBACK if random_.random() < 0.2 else "\nmodel saved.\n"
 
 
-def body(n_bytes: int, kind: str, seed: int) -> bytes:
+def body(n_bytes: int, kind: str, seed: int, n_steps: int | None = None) -> bytes:
     """Runs one after another, at least `n_bytes` of them; `mix` takes kohya's twice as often as the others."""
     random_ = random.Random(seed)
     parts: list[bytes] = []
     n = 0
     while n < n_bytes:
         chosen = random_.choice(("kohya", "kohya", "hf", "diffusers")) if kind == "mix" else kind
-        parts.append("".join(steps(chosen, random_.choice((1600, 4000, 20000)), random_)).encode())
+        parts.append("".join(steps(chosen, n_steps or random_.choice((1600, 4000, 20000)), random_)).encode())
         n += len(parts[-1])
     return b"".join(parts)
 
@@ -109,10 +109,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--mb", type=float, default=10)
     parser.add_argument("--kind", choices=("mix", "kohya", "hf", "diffusers"), default="mix")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     n_bytes = int(args.mb * 1e6)
-    repeat(body(min(n_bytes, BODY_BYTES), args.kind, args.seed), args.out, n_bytes)
+    repeat(body(min(n_bytes, BODY_BYTES), args.kind, args.seed, args.steps), args.out, n_bytes)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reading logs side by side with ripgrep, as whole processes.
 
-Use: `python benchmarks/logs.py [--mb 100] [--kind mix] [--log FILE]... [--rounds 3]`; needs `rg` on the path.
+Use: `python benchmarks/logs.py [--mb 100] [--kind mix] [--steps N] [--log FILE]... [--rounds 3]`; needs `rg` on the path.
 
 ripgrep prints every bar of the log (`rg -a -o`); loramon reads the same bars into columns (step, total, elapsed time,
 postfix values, bar) and takes out the text between them. Beside that the whole `diagnose`: lines, detectors, findings.
@@ -154,13 +154,14 @@ def main() -> int:
     parser.add_argument("--mb", type=float, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kind", choices=("mix", "kohya", "hf", "diffusers"), default="mix")
+    parser.add_argument("--steps", type=int, help="steps of each generated run (one long training: as many as the size holds)")
     parser.add_argument("--log", type=Path, action="append", default=[], help="a real log, repeated up to the size")
     args = parser.parse_args()
     as_installed()
     n_bytes = int(args.mb * 1e6)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"generated-{args.kind}.log"
-        gen_logs.repeat(gen_logs.body(min(n_bytes, gen_logs.BODY_BYTES), args.kind, 0), path, n_bytes)
+        gen_logs.repeat(gen_logs.body(min(n_bytes, gen_logs.BODY_BYTES), args.kind, 0, args.steps), path, n_bytes)
         good = compare(path, args.rounds)
         path.unlink()
         for log in args.log:

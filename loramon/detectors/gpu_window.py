@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,17 +114,15 @@ def in_training(view: TickView, t_s: NDArray[np.float64]) -> NDArray[np.bool_]:
 def pauses(breaks_t_s: Sequence[float], step_t_s: NDArray[np.float64], from_s: float, to_s: float) -> list[tuple[float, float]]:
     """From the step before to the step behind each moment at which other work was done; the last one may still be open
     (infinity). Only those that meet from_s..to_s."""
-    out: list[tuple[float, float]] = []
     # moments come in order but for a clock that was set back; a few too many do no harm
     first = max(0, bisect_right(breaks_t_s, from_s) - 2)
-    for moment in breaks_t_s[first:]:
-        if moment > to_s:
-            break
-        behind = int(np.searchsorted(step_t_s, moment, "right"))
-        end = float(step_t_s[behind]) if behind < len(step_t_s) else float("inf")
-        if end > from_s:
-            out.append((float(step_t_s[max(behind - 1, 0)]), end))
-    return out
+    moments = list(takewhile(lambda moment: moment <= to_s, breaks_t_s[first:]))
+    if not moments:
+        return []
+    behind = step_t_s.searchsorted(moments, "right")
+    before_s, behind_s = step_t_s[np.maximum(behind - 1, 0)], step_t_s[np.minimum(behind, len(step_t_s) - 1)]
+    behind_s[behind == len(step_t_s)] = np.inf
+    return [(a, b) for a, b in zip(before_s.tolist(), behind_s.tolist(), strict=True) if b > from_s]
 
 
 def _window(columns: dict[str, NDArray[np.float64]], n: int) -> GpuWindow:
