@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sortedcontainers import SortedList
+
 from loramon.detectors.speed_baseline import BLOCK_CELLS, Baseline, baseline_of, midmean, quantile
 from loramon.detectors.step_cells import Cell, StepCells
 
@@ -67,7 +69,7 @@ class StepSpeed:
 
     def _begin(self) -> None:
         self._launch = self._cells.n_launches
-        self._old: list[float] = []  # ln seconds a step, sorted
+        self._old: SortedList[float] = SortedList()  # ln seconds a step
         self._old_s, self._old_steps = 0.0, 0
         self._block: list[float] = []
         self._old_blocks: list[float] = []  # medians of BLOCK_CELLS consecutive cells, sorted
@@ -113,7 +115,7 @@ class StepSpeed:
     def _age(self, cells: list[Cell]) -> None:
         old, block = self._old, self._block
         for ln_sec, took_s, _, _, n_steps in cells:
-            insort(old, ln_sec)
+            old.add(ln_sec)
             block.append(ln_sec)
             if len(block) == BLOCK_CELLS:
                 insort(self._old_blocks, sorted(block)[BLOCK_CELLS // 2])
