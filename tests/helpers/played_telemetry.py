@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from loramon.clock import ManualClock
 from loramon.events import Chunk
-from loramon.feeds import Item
+from loramon.feeds import BesideFeed, Item
 from loramon.samples import Sample
 from loramon.sources.telemetry_log import TelemetryParser
 
@@ -32,7 +31,7 @@ def frames(log: bytes, took_s: Iterable[float], start_s: float) -> list[tuple[fl
     return out
 
 
-class PlayedFeed:
+class PlayedFeed(BesideFeed):
     """Hands over what has come by the clock's time: pieces of a log and readings, in order of time."""
 
     keeps_time = False
@@ -55,15 +54,6 @@ class PlayedFeed:
         n = sum(t_s <= self._clock.now_s() for t_s, _, _ in self._coming)
         now, self._coming = self._coming[:n], self._coming[n:]
         return [item for _, _, item in now]
-
-    def events_of(self, chunk: Chunk) -> str | None:
-        return None
-
-    def logs(self) -> dict[str, Path]:
-        return {}
-
-    def configs(self) -> list[Path]:
-        return []
 
     def close(self) -> None:
         pass

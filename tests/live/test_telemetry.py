@@ -13,7 +13,7 @@ from loramon.clock import ManualClock
 from loramon.detectors.base import TickView
 from loramon.engine import Engine
 from loramon.events import Chunk
-from loramon.feeds import Item
+from loramon.feeds import BesideFeed, Item
 from loramon.findings import Told
 from loramon.live import LiveSession
 from loramon.recording.items import sample_of
@@ -26,7 +26,7 @@ NOW_S = 1_800_000_000.0
 GIB = 1 << 30
 
 
-class Readings:
+class Readings(BesideFeed):
     """A feed that hands over what it was given, a batch each time."""
 
     name = "telemetry"
@@ -39,15 +39,6 @@ class Readings:
 
     def poll(self, max_bytes: int) -> list[Item]:
         return list(self._batches.pop(0)) if self._batches else []
-
-    def events_of(self, chunk: Chunk) -> str | None:
-        return None
-
-    def logs(self) -> dict[str, Path]:
-        return {}
-
-    def configs(self) -> list[Path]:
-        return []
 
     def close(self) -> None:
         pass

@@ -8,8 +8,7 @@ import pytest
 from recorded import NOW_S, alarms, at_end, replayed
 
 from loramon.clock import ManualClock
-from loramon.events import Chunk
-from loramon.feeds import Item
+from loramon.feeds import BesideFeed, Item
 from loramon.live import LiveSession
 from loramon.path_feed import PathFeed
 from loramon.recording.reader import open_recording
@@ -30,7 +29,7 @@ class Jumping(ManualClock):
         return super().now_s() + self.ahead_s
 
 
-class Readings:
+class Readings(BesideFeed):
     """A feed of host readings, one a second while somebody looks."""
 
     name, keeps_time, ended, grown_s = "readings", True, False, None
@@ -44,15 +43,6 @@ class Readings:
             return []
         self._last = now_s
         return [HostSample(now_s, cpu_pct=3.0)]
-
-    def events_of(self, chunk: Chunk) -> str | None:
-        return None
-
-    def logs(self) -> dict[str, Path]:
-        return {}
-
-    def configs(self) -> list[Path]:
-        return []
 
     def close(self) -> None: ...
 
