@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from loramon.model_families import family_of
 from loramon.redact import redact
@@ -91,6 +92,8 @@ def trainer_of_command(argv: Sequence[str]) -> str | None:
         return "diffusion-pipe"
     if "run.py" in names and any(word.endswith((".yaml", ".yml", ".json")) for word in argv):
         return "ai-toolkit"
+    if "loramon.trainer" in argv or ("loramon", "train") in pairwise(names):
+        return "loramon"
     flags = {word.partition("=")[0] for word in argv}
     if "--network_module" in flags:  # a script under a name of its own, or in a variable
         return "musubi" if "--dit" in flags else "kohya"
@@ -113,6 +116,8 @@ def configs_of_command(argv: Sequence[str], trainer: str | None = None) -> list[
             found.append(value + ".toml" if missing else value)
     if owner in ("ai-toolkit", "llamafactory", "axolotl"):
         found += [word for word in words if not word.startswith("-") and word.lower().endswith((".yaml", ".yml", ".json"))]
+    if owner == "loramon":
+        found += [word for word in words if word.lower().endswith(".toml")]
     return list(dict.fromkeys(found))
 
 

@@ -42,6 +42,8 @@ def trainer_of(document: Document) -> str | None:
         return "onetrainer"
     if "model_family" in top or "data_backend_config" in top:
         return "simpletuner"
+    if document.kind == "toml" and {"model.path", "data.folder"} <= keys:
+        return "loramon"
     if document.kind == "toml" and "model.type" in keys and top & {"adapter", "optimizer", "dataset"}:
         return "diffusion-pipe"
     if "base_model" in top and top & {"adapter", "micro_batch_size", "sequence_len", "datasets", "load_in_4bit"}:

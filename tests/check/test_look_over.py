@@ -231,3 +231,11 @@ def test_settings_of_trainings_that_worked_are_not_warned_of(path):
 def test_a_command_that_is_no_training_is_said_so(words):
     with pytest.raises(UserError, match="no training"):
         plan_of_command(words, "c")
+
+
+def test_the_bundled_trainers_own_settings_are_looked_over_too():
+    example = Path(__file__).parents[2] / "docs" / "trainer-example.toml"
+    (check,) = [look_over(plan) for plan in plans_of_file(example, "trainer-example.toml")]
+    assert check.plan.trainer == "loramon"
+    assert check.verdict == "healthy"
+    assert (check.settings["rank"], check.settings["alpha"], check.settings["batch_size"]) == (16, 8, 1)

@@ -141,6 +141,7 @@ class TestSettings:
             ('{"--model_family": "sdxl", "--data_backend_config": "d.json"}', "json", "simpletuner"),
             ("dataset = 'd.toml'\n[model]\ntype = 'wan'\n[adapter]\ntype = 'lora'\n", "toml", "diffusion-pipe"),
             ("base_model: m\nadapter: qlora\n", "yaml", "axolotl"),
+            ('[model]\npath = "m"\n[data]\nfolder = "f"\n', "toml", "loramon"),
             ("model_name_or_path: m\nstage: sft\nfinetuning_type: lora\n", "yaml", "llamafactory"),
             ("model_name_or_path: m\nuse_peft: true\nlora_r: 16\n", "yaml", "trl"),
             ('dit = "w.safetensors"\nnetwork_module = "networks.lora_wan"\n', "toml", "musubi"),

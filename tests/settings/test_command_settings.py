@@ -27,6 +27,10 @@ KOHYA = ("accelerate launch --mixed_precision fp16 --num_processes 1 /opt/sd-scr
         ("python run.py /data/train_lora.yaml", "ai-toolkit"),
         ("python scripts/train.py --config-path /data/config.json", "onetrainer"),
         ("simpletuner train", "simpletuner"),
+        ("loramon train my.toml", "loramon"),
+        ("python -m loramon.trainer my.toml", "loramon"),
+        ("loramon run -- loramon train my.toml", "loramon"),
+        ("loramon watch train my.toml", None),
         ("python /venv/lib/python3.11/site-packages/simpletuner/train.py", "simpletuner"),
         ("deepspeed --num_gpus=1 train.py --deepspeed --config examples/main_example.toml", "diffusion-pipe"),
         ("python unsloth-cli.py --r 16", "unsloth"),
@@ -73,6 +77,7 @@ def test_secrets_are_masked() -> None:
     [
         ("accelerate launch --config_file acc.yaml train_network.py --config_file cfg --dataset_config=ds.toml", ["cfg.toml", "ds.toml"]),
         ("axolotl train config.yaml", ["config.yaml"]),
+        ("loramon train my.toml", ["my.toml"]),
         ("llamafactory-cli train /d/train.yaml", ["/d/train.yaml"]),
         ("python run.py a.yaml b.yaml", ["a.yaml", "b.yaml"]),
         ("python scripts/train.py --config-path c.json", ["c.json"]),
