@@ -66,7 +66,9 @@ class BreakFinder:
             self._first = int(step[begun[0]]), float(t_s[begun[0]])
         held = len(self._step)
         steps, times = np.concatenate((self._step, step)), np.concatenate((self._t_s, t_s))
-        by, took = np.diff(steps), np.diff(times)
+        with np.errstate(invalid="ignore", over="ignore"):
+            by, took = np.diff(steps), np.diff(times)
+        took[~np.isfinite(took)] = np.nan  # a damaged file's time is no time: infinitely later is not known to be later
         before = np.concatenate((by[:1], by[:-1]))  # most rows are told off by their neighbour: the rest is looked at closely
         suspect = (by < -REWIND_STEPS) | (by > SKIP_FACTOR * np.maximum(before, 1)) | (took > PAUSE_S)
         for i in np.flatnonzero(suspect[max(0, held - 1) :]) + max(0, held - 1):

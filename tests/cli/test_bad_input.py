@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fixture_logs import A_FEW, LOGS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from in_process import command
 from made_logs import diffusers, hf, kohya
@@ -184,6 +184,8 @@ def test_a_damaged_record_costs_that_record(tmp_path: Path) -> None:
         max_size=12,
     )
 )
+@example([("train_loss", 0, 0.0, t) for t in (*[0.0] * 6, float("inf"))])
+@example([("train_loss", 0, 0.0, t) for t in (*[-1.7e308] * 6, 1.7e308)])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whole_records_that_hold_anything_are_survived(tmp_path: Path, rows: list[tuple[str, int, float, float]]) -> None:
     path = tmp_path / "events.out.tfevents.1790000000.host.1.0"
